@@ -47,10 +47,10 @@ class Check:
     Raises
     ------
     TypeError
-        If a text is not a string, `instances` is not an integer or `worst_margin` not a real number.
+        If a text is not a string, `instances` not an integer or `worst_margin` not a real number.
     ValueError
-        If `statement` is not S and a positive number, a text is empty or longer than a line, or `instances` is
-        not positive.
+        If `statement` is not S and a positive number, a text is empty or longer than a line, or
+        `instances` is not positive.
 
     Examples
     --------
@@ -134,8 +134,8 @@ def save_checks(checks, name, directory):
     name : str
         Name of the notebook without ending.
     directory : path-like or None
-        Folder to write ``{name}.statements.csv`` to, made if it does not exist. With None nothing is
-        written (the arguments are checked all the same).
+        Folder to write ``{name}.statements.csv`` to, made if it does not exist. With None nothing
+        is written (the arguments are checked all the same).
 
     Raises
     ------
@@ -171,8 +171,8 @@ def read_checks(path):
     Raises
     ------
     ValueError
-        If the columns are not those of the table of statements, a row is incomplete, or its ``holds``
-        disagrees with its margin.
+        If the columns are not those of the table of statements, a row is incomplete, or its
+        ``holds`` disagrees with its margin.
     """
     with Path(path).open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]

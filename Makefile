@@ -1,0 +1,63 @@
+# The two commands are `make figures` and `make test`; both first make the virtual environment .venv.
+# They need git, make and Python >= 3.11 (another interpreter: make PYTHON=python3.12 figures).
+
+PYTHON ?= python3
+CORES ?= all
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+# Work runs in parallel by processes: more threads in each would only get in their way.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+# The environment's programs before all others, and nobody's own packages or notebook settings.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONNOUSERSITE := 1
+export IPYTHONDIR := $(CURDIR)/build/ipython
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help environment figures test lint notebooks readme lock clean distclean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+environment: $(READY) ## make the virtual environment from requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, $(PYTHON) is " + sys.version.split()[0])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+figures: $(READY) ## rebuild every figure and the table of statements at paper scale
+	$(BIN)/python -m workflow.run --cores $(CORES)
+
+test: lint ## run every test
+	$(BIN)/python -m pytest -n auto
+
+lint: $(READY) ## check the style of code, notebooks and workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/snakemake --lint
+
+notebooks: $(READY) ## execute the notebooks in place with their default parameters
+	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+
+readme: $(READY) ## write the generated parts of README.md, after `make figures`
+	$(BIN)/python -m workflow.readme
+
+lock: ## resolve requirements.lock anew (needs uv)
+	UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --all-extras --universal \
+	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+clean: ## remove what the workflow and the tests make, but no committed file and not the environment
+	rm -rf build results logs .snakemake .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean ## remove the environment as well
+	rm -rf $(VENV) deepfact.egg-info

@@ -1,0 +1,120 @@
+"""Rebuild every figure and check every statement.
+
+`snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` a small copy of everything
+under build/smoke/. A notebook is listed, with its parameters, in config/paper.yaml and config/smoke.yaml.
+"""
+
+import yaml
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "config/paper.yaml"
+
+
+validate(config, "config/schema.yaml")
+
+FIGURES = config["figures_dir"]
+RESULTS = config["results_dir"]
+LOGS = config["logs_dir"]
+NOTEBOOKS = sorted(config["notebooks"])
+PACKAGE = sorted(str(path) for path in Path("deepfact").rglob("*.py"))
+
+
+def notebook_parameters(wildcards):
+    """Write the parameters of a notebook as one line of YAML, in which 1.0e-12 and .inf stay numbers."""
+    parameters = {
+        **config["notebooks"][wildcards.notebook],
+        "figures_dir": FIGURES,
+        "results_dir": RESULTS,
+        "stop_if_violated": False,
+    }
+    return yaml.safe_dump(
+        parameters, default_flow_style=True, width=float("inf")
+    ).strip()
+
+
+wildcard_constraints:
+    notebook="|".join(NOTEBOOKS),
+
+
+localrules:
+    all,
+    statements,
+    statements_hold,
+
+
+rule all:
+    """Everything, and every statement holds."""
+    input:
+        statements_hold=f"{RESULTS}/statements_hold",
+
+
+rule notebook:
+    """Execute a notebook with papermill: its figure, the figure's data and its rows of the table of statements."""
+    input:
+        notebook="notebooks/{notebook}.ipynb",
+        package=PACKAGE,
+        lock="requirements.lock",
+    output:
+        figure=multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg", ".png"),
+        data=f"{FIGURES}/{{notebook}}.csv",
+        notebook=f"{RESULTS}/{{notebook}}.ipynb",
+        statements=f"{RESULTS}/{{notebook}}.statements.csv",
+    log:
+        f"{LOGS}/{{notebook}}.log",
+    benchmark:
+        f"{LOGS}/{{notebook}}.benchmark.tsv"
+    # Kernels that start together may pick the same port.
+    retries: 1
+    conda:
+        "environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        parameters=notebook_parameters,
+    shell:
+        "papermill {input.notebook} {output.notebook} --kernel python3 --cwd ."
+        " --no-progress-bar --log-output --parameters_yaml {params.parameters:q} > {log} 2>&1"
+
+
+rule statements:
+    """Join the rows of all notebooks to the table of statements."""
+    input:
+        rows=expand(f"{RESULTS}/{{notebook}}.statements.csv", notebook=NOTEBOOKS),
+        script="workflow/statements.py",
+    output:
+        csv=f"{FIGURES}/statements.csv",
+        markdown=f"{FIGURES}/statements.md",
+    log:
+        f"{LOGS}/statements.log",
+    conda:
+        "environment.yml"
+    shell:
+        "python -m workflow.statements join {input.rows}"
+        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+
+
+rule statements_hold:
+    """Fail if a statement does not hold: after everything else, of which nothing is deleted."""
+    input:
+        figures=expand(
+            f"{FIGURES}/{{notebook}}.{{ending}}",
+            notebook=NOTEBOOKS,
+            ending=["pdf", "svg", "png", "csv"],
+        ),
+        notebooks=expand(f"{RESULTS}/{{notebook}}.ipynb", notebook=NOTEBOOKS),
+        table=rules.statements.output.csv,
+        markdown=rules.statements.output.markdown,
+        script="workflow/statements.py",
+    output:
+        touch(f"{RESULTS}/statements_hold"),
+    log:
+        f"{LOGS}/statements_hold.log",
+    conda:
+        "environment.yml"
+    shell:
+        "python -m workflow.statements verify {input.table} > {log} 2>&1"
