@@ -1,6 +1,7 @@
 """One style for all figures, and saving a figure together with its data, byte-identically."""
 
 import csv
+import re
 import warnings
 from pathlib import Path
 
@@ -51,7 +52,7 @@ _STYLE = {
     "ytick.labelsize": 8,
 }
 
-# Settings that go into a saved file besides the figure itself: the caller's must not.
+# Saving draws the figure, in the style above and with these settings, whatever the caller's are.
 _SAVING = {
     "pdf.compression": 6,
     "pdf.fonttype": 42,
@@ -79,7 +80,8 @@ class _Style:
     """The settings that were replaced: leaving the context brings them back."""
 
     def __init__(self):
-        self._previous = {key: mpl.rcParams[key] for key in mpl.rcParams if key != "backend"}
+        self._previous = dict(mpl.rcParams.copy())
+        del self._previous["backend"]
         style.use(["default", _STYLE])
 
     def __enter__(self):
@@ -168,13 +170,14 @@ def save_figure(figure, data, name, directory):
     if not isinstance(figure, Figure):
         raise TypeError(f"figure must be a matplotlib Figure, got {type(figure).__name__}")
     columns = _columns(data)
-    if not isinstance(name, str) or not name.strip() or Path(name).name != name:
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"name must be a file name without folder and ending, got {name!r}")
     if directory is None:
         return
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_SAVING):
+    with figure_style():
+        mpl.rcParams.update(_SAVING)
         for ending, metadata in _FORMATS.items():
             dpi = _PNG_DPI if ending == "png" else "figure"
             figure.savefig(directory / f"{name}.{ending}", dpi=dpi, metadata=metadata)

@@ -49,8 +49,8 @@ class Check:
     TypeError
         If a text is not a string, `instances` not an integer or `worst_margin` not a real number.
     ValueError
-        If `statement` is not S and a positive number, a text is empty or longer than a line, or
-        `instances` is not positive.
+        If `statement` is not S and a positive number, `claim` is empty or longer than a line,
+        `notebook` is no plain name, or `instances` is not positive.
 
     Examples
     --------
@@ -70,6 +70,8 @@ class Check:
             _line(getattr(self, name), name)
         if not re.fullmatch(r"S[1-9][0-9]*", self.statement):
             raise ValueError(f"statement must be a key such as 'S2', got {self.statement!r}")
+        if not re.fullmatch(r"\w+", self.notebook):
+            raise ValueError(f"notebook must be a name such as '00_tour', got {self.notebook!r}")
         if isinstance(self.instances, bool) or not isinstance(self.instances, numbers.Integral):
             raise TypeError(f"instances must be an integer, got {self.instances!r}")
         if self.instances < 1:

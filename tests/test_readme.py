@@ -1,0 +1,65 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deepfact.statements import read_checks
+from workflow import readme
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_python_blocks_run(tmp_path):
+    blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        command = [sys.executable, "-W", "error", "-c", block]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_generated_table_agrees_with_the_table_of_statements():
+    checks = read_checks(readme.STATEMENTS)
+    assert readme.render(TEXT, checks, readme.written_times(TEXT)) == TEXT
+
+
+def test_files_that_are_linked_exist():
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT)
+    assert "figures/00_tour.png" in links
+    missing = [link for link in links if not Path(link).exists()]
+    assert not missing
+
+
+def test_commands_are_targets_of_the_makefile():
+    commands = re.findall(r"^make (\w+)", TEXT, re.MULTILINE)
+    assert commands == ["figures", "test"]
+    makefile = Path("Makefile").read_text(encoding="utf-8")
+    for command in commands:
+        assert re.search(rf"^{command}:", makefile, re.MULTILINE)
+
+
+def test_binder_link_opens_the_tour_of_this_version():
+    version = re.search(r'^version = "(.+)"', Path("pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert f"/gh/deepfact/deepfact/v{version}?urlpath=lab/tree/notebooks/00_tour.ipynb" in TEXT
+
+
+def test_two_minutes_to_read():
+    prose = re.sub(
+        r"<!-- begin.*end: statements -->|```.*?```|\]\(.*?\)", "", TEXT, flags=re.DOTALL
+    )
+    assert len(prose.split()) <= 500  # at 250 words a minute
+
+
+def test_times_come_from_the_benchmark_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(readme, "LOGS", tmp_path)
+    for notebook, seconds in {"a": 3.2, "b": 60.0, "c": 61.0}.items():
+        (tmp_path / f"{notebook}.benchmark.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
+    assert readme.measured_times(["a", "b", "c"]) == {"a": "5 s", "b": "60 s", "c": "2 min"}
