@@ -361,19 +361,18 @@ def wait_for(condition, process, seconds=120):
 def test_killed_run_is_taken_up(tmp_path):
     folder, _ = make_toy(tmp_path)
     (folder / "wait").touch()
-    process = start(folder, start_new_session=True)
-    try:
-        finished = folder / "results/01_first.statements.csv"
-        wait_for((folder / "waiting").exists, process)
-        wait_for(lambda: finished.exists() and not process_runs_first(folder), process)
-        # Nobody else may take it up while it runs.
-        status, printed = run(folder)
-        assert status == 1
-        assert "Another run is under way" in printed
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    finished = folder / "results/01_first.statements.csv"
+    with start(folder, start_new_session=True) as process:
+        try:
+            wait_for((folder / "waiting").exists, process)
+            wait_for((folder / "logs/01_first.benchmark.tsv").exists, process)
+            # Nobody else may take it up while it runs.
+            status, printed = run(folder)
+            assert status == 1
+            assert "Another run is under way" in printed
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     assert any((folder / ".snakemake/locks").iterdir())
     assert not (folder / "figures/statements.csv").exists()
     first = finished.stat().st_mtime_ns
