@@ -362,10 +362,11 @@ def test_killed_run_is_taken_up(tmp_path):
     folder, _ = make_toy(tmp_path)
     (folder / "wait").touch()
     finished = folder / "results/01_first.statements.csv"
+    incomplete = folder / ".snakemake/incomplete"  # has the six outputs of each unfinished notebook
     with start(folder, start_new_session=True) as process:
         try:
             wait_for((folder / "waiting").exists, process)
-            wait_for((folder / "logs/01_first.benchmark.tsv").exists, process)
+            wait_for(lambda: finished.exists() and len(list(incomplete.iterdir())) == 6, process)
             # Nobody else may take it up while it runs.
             status, printed = run(folder)
             assert status == 1
