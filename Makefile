@@ -13,10 +13,11 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
-# The environment's programs before all others, and nobody's own packages or notebook settings.
+# The environment's programs before all others, and nobody's own packages or settings.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
-export IPYTHONDIR := $(CURDIR)/build/ipython
+export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help environment figures test lint notebooks readme lock clean distclean
@@ -32,13 +33,14 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import matplotlib.font_manager'  # its font cache, before many ask for it at once
 	@touch $@
 
 figures: $(READY) ## rebuild every figure and the table of statements at paper scale
 	$(BIN)/python -m workflow.run --cores $(CORES)
 
 test: lint ## run every test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n logical
 
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .

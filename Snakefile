@@ -2,6 +2,9 @@
 
 `snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` a small copy of everything
 under build/smoke/. A notebook is listed, with its parameters, in config/paper.yaml and config/smoke.yaml.
+
+The conda directives say which environment the rules need. They are not for `--software-deployment-method conda`, since
+environment.yml installs the package from this folder: activate an environment with everything in it instead.
 """
 
 import yaml
