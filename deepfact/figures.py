@@ -47,7 +47,6 @@ _STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
-    "mathtext.fontset": "cm",
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }

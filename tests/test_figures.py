@@ -25,8 +25,9 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_saves_figure_and_data(tmp_path):
+def test_saves_figure_and_data(tmp_path, caplog):
     save_figure(draw(), DATA, "00_toy", tmp_path / "deep" / "folder")
+    assert not caplog.records
     folder = tmp_path / "deep" / "folder"
     assert {path.name for path in folder.iterdir()} == {
         f"00_toy.{ending}" for ending in ("pdf", "svg", "png", "csv")
