@@ -118,3 +118,28 @@ def as_count(name: str, value, minimum: int) -> int:
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
     return int(value)
+
+
+def check_fit(problem, model) -> None:
+    """Check that ``problem`` is a Problem, ``model`` a MirrorMap, and that alpha fits N.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the caller passed as problem.
+    model : MirrorMap
+        What the caller passed as model.
+
+    Raises
+    ------
+    TypeError
+        If one is of another type.
+    ValueError
+        If alpha is a vector whose length is not N.
+    """
+    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    if not (hasattr(model, "signal") and hasattr(model, "signal_derivative")):
+        raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
+    if hasattr(model, "check_length"):
+        model.check_length(problem.N)

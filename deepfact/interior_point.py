@@ -1,0 +1,365 @@
+"""The limit of the flow by primal-dual interior-point steps in the pair (products, slacks).
+
+The limit solves A x = y with every product p on its curve: log p = log a + log e(v), where
+v = k A^T nu and the slack is s = 1 - theta v, so that p^theta s = a^theta (log p = log a + v for
+L = 2); for infinite depth this is the central path p s = mu of a linear program. As there,
+
+* p and s are variables of their own: on the support s is as small as alpha^(L-2), far below the
+  spacing of doubles near 1, and a dual variable alone cannot hold it;
+* a is lowered from the size of the signal to its target, and a Newton step is taken for each value;
+* the step's matrix is A D A^T with D = dp/dv = p/s, and D spans hundreds of orders of magnitude.
+  Once it has a gap, the rows of A are rotated so that the columns above the gap have exact zeros
+  below their rank: the matrix is then graded by rows, which a Cholesky factorisation respects.
+
+See "Numerics" in ``docs/statements.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
+
+# Products below this size (of a signal of size 1) no longer matter and must not underflow.
+_FLOOR = 1e-250
+
+
+@dataclass
+class _State:
+    """Where the iteration stands: problem in its present basis, products, slacks, dual."""
+
+    A: np.ndarray  # (M, N), rows rotated by Q^T
+    y: np.ndarray  # (M,)
+    Q: np.ndarray | None  # (M, M) or None for the identity
+    p: np.ndarray  # (branches, N), products
+    s: np.ndarray  # (branches, N), slacks 1 - theta v
+    v: np.ndarray  # (branches, N), +-c A^T eta
+    eta: np.ndarray  # (M,), k nu
+    shift: float  # log a lies this much above its target
+    face: np.ndarray | None = None  # columns above the gap of D
+    row_space: np.ndarray | None = None  # orthonormal basis for the slacks of a degenerate face
+
+
+@dataclass(frozen=True)
+class InteriorPointResult:
+    """Signal, dual and account of an interior-point solve.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N,)
+        The limit.
+    eta : ndarray of shape (M,)
+        The dual variable times the largest rate k.
+    iterations : int
+        Number of factorisations of A D A^T.
+    converged : bool
+        Whether residual and curve are met.
+    """
+
+    x: np.ndarray
+    eta: np.ndarray
+    iterations: int
+    converged: bool
+
+
+def interior_point(
+    A: np.ndarray,
+    y: np.ndarray,
+    min_norm: np.ndarray,
+    log_product: float | np.ndarray,
+    rate: float | np.ndarray,
+    theta: float,
+    signed: bool,
+    max_iterations: int = 200,
+    min_step: float = 0.5,
+    share: float = 0.05,
+    fall: float = np.inf,
+) -> InteriorPointResult:
+    """Solve A x = y with x = X(A^T nu) for a deep factorisation.
+
+    Parameters
+    ----------
+    A : ndarray of shape (M, N)
+        Matrix of full row rank.
+    y : ndarray of shape (M,)
+        Measurements in the range of A.
+    min_norm : ndarray of shape (N,)
+        The solution of A x = y of least Euclidean norm: start of the iteration.
+    log_product : float or ndarray of shape (N,)
+        log a.
+    rate : float or ndarray of shape (N,)
+        k divided by its largest entry.
+    theta : float
+        Deformation 1 - 2/L in [0, 1].
+    signed : bool
+        Signed or positive model.
+    max_iterations : int, optional
+        Most factorisations (default: 200).
+    min_step : float, optional
+        a is lowered no faster than steps of this length allow (default: 0.5).
+    share : float, optional
+        Products that make up at most this share of the l1 norm may leave the linearisation in
+        favour of their curve (default: 0.05).
+    fall : float, optional
+        Largest decrease of log(a)*theta (of log|log a| for L = 2) a step (default: none).
+
+    Returns
+    -------
+    InteriorPointResult
+        ``converged`` is False if the iteration stalled or ran out.
+
+    Notes
+    -----
+    Source: section "Dual picture" of ``docs/statements.md``; derived here, after Mehrotra's
+    method for linear programs (SIAM J. Optim. 2, 1992, doi:10.1137/0802028).
+    """
+    signs = np.array([[1.0], [-1.0]])[: 2 if signed else 1]
+    scale = np.abs(min_norm).max() or float(np.exp(np.max(log_product)))
+    target = np.asarray(log_product) - np.log(scale)
+    level = np.abs(min_norm).mean() / scale or 1.0
+    p = np.maximum(signs * min_norm / scale, 0.0) + level
+    st = _State(
+        A=A,
+        y=y / scale,
+        Q=None,
+        p=p,
+        s=np.ones_like(p),
+        v=np.zeros_like(p),
+        eta=np.zeros(len(y)),
+        shift=max(0.0, float(np.log(p.mean()) - np.max(target))),
+    )
+    norm_y = np.linalg.norm(st.y) or np.linalg.norm(A.sum(axis=1)) * level
+    step = _Step(theta, signs, rate, target, min_step, share, fall)
+    near, mismatch, residual = 1e-4, np.inf, np.inf
+    for iteration in range(1, max_iterations + 1):
+        solve = _factorise(st, signs)
+        if solve is None:
+            break
+        with np.errstate(all="ignore"):
+            mismatch, full = step.take(st, solve)
+            residual = np.linalg.norm(st.y - st.A @ (signs * st.p).sum(0)) / norm_y
+        if st.shift == 0 and full and max(mismatch, residual) < near:
+            refined = _refine(st, solve, step, norm_y)
+            if refined is not None:
+                x, eta = refined
+                eta = eta if st.Q is None else st.Q @ eta
+                return InteriorPointResult(scale * x, eta, iteration, True)
+            near = 0.1 * max(mismatch, residual)
+            if near < 1e-13:
+                break
+        if not np.isfinite(residual):
+            break
+    eta = st.eta if st.Q is None else st.Q @ st.eta
+    met = bool(st.shift == 0 and max(mismatch, residual) < 1e-12)
+    return InteriorPointResult(scale * (signs * st.p).sum(0), eta, iteration, met)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One predictor-corrector step: lower a as far as the linearisation carries, then move."""
+
+    theta: float
+    signs: np.ndarray
+    rate: float | np.ndarray
+    target: np.ndarray
+    min_step: float
+    share: float
+    fall: float
+
+    def take(self, st: _State, solve) -> tuple[float, bool]:
+        """Update the state in place; return the mismatch with the curve and if steps were full."""
+        signs, theta = self.signs, self.theta
+        slope = st.p / st.s
+        residual = st.y - st.A @ (signs * st.p).sum(0)
+        ordered = np.sort(st.p, axis=None)
+        total = np.cumsum(ordered)
+        minor = st.p <= ordered[np.searchsorted(total, self.share * total[-1])]
+        shift = self._least_shift(st)
+        for _ in range(12):
+            v, s, eta = self._follow(st, shift)
+            rho = self.target + shift + self._log_e(v, s) - np.log(st.p)
+            pull = self._linearise(rho, st.p, s)
+            d_eta = solve(residual - st.A @ (signs * st.p * pull).sum(0))
+            dv = signs * (self.rate * (st.A.T @ d_eta))
+            dp = st.p * pull + slope * dv
+            primal = _step_length(np.where(minor, 1.0, st.p), np.where(minor, 1.0, dp))
+            dual = _step_length(s, -theta * dv) if theta > 0 else 1.0
+            if min(primal, dual) >= self.min_step:
+                break
+            shift = 0.5 * (shift + st.shift)
+        st.v, st.s, st.eta = v + dual * dv, s - dual * theta * dv, eta + dual * d_eta
+        if st.row_space is not None:
+            _project_slacks(st)
+        moved = st.p + primal * dp
+        if theta > 0:
+            shift = st.shift + min(primal, dual) * (shift - st.shift)
+        st.shift = 0.0 if shift < 1e-3 else shift
+        with np.errstate(over="ignore", under="ignore"):
+            curve = np.exp(self.target + st.shift + self._log_e(st.v, st.s))
+        st.p = np.maximum(
+            np.where(moved < 0.1 * st.p, np.minimum(curve, 0.1 * st.p), moved), _FLOOR
+        )
+        with np.errstate(over="ignore"):
+            mismatch = np.sum(np.abs(curve - st.p)) / np.sum(st.p)
+        return float(mismatch), min(primal, dual) > 0.9
+
+    def _least_shift(self, st: _State) -> float:
+        """Return the smallest shift of log a that one step may try."""
+        if not np.isfinite(self.fall):
+            return 0.0
+        top = float(np.max(self.target))
+        now = top + st.shift
+        if self.theta > 0:
+            return max(0.0, st.shift - self.fall / self.theta)
+        return max(0.0, min(now, -1.0) * np.exp(self.fall) - top)
+
+    def _follow(self, st: _State, shift: float):
+        """Return (v, s, eta) with the dual stretched as the support's dual will be at ``shift``."""
+        top = float(np.max(self.target))
+        stretch = 1.0
+        if top + st.shift < -0.5:
+            stretch = _reach(top + shift, self.theta) / _reach(top + st.shift, self.theta)
+            if self.theta > 0:
+                inside = st.s < 1
+                room = (st.s / np.where(inside, 1 - st.s, np.inf)).min(where=inside, initial=2.0)
+                stretch = min(stretch, 1.0 + 0.5 * room)
+        s = st.s + (1.0 - stretch) * (1.0 - st.s) if self.theta > 0 else st.s
+        return stretch * st.v, s, stretch * st.eta
+
+    def _log_e(self, v, s):
+        return -np.log(s) / self.theta if self.theta > 0 else v
+
+    def _linearise(self, rho, p, s):
+        """Return dp/p at dv = 0 for a product that is e^(-rho) times its curve.
+
+        On the support v answers to p, and v is linear in p^(-theta); elsewhere p answers to v.
+        """
+        large = p > p.mean() * (s if self.theta > 0 else 1.0)
+        power = np.expm1(np.minimum(self.theta * rho, 1.0)) / self.theta if self.theta > 0 else rho
+        return np.where(large, power, np.where(rho < 0, np.expm1(np.minimum(rho, 0.0)), rho))
+
+
+def _reach(log_a, theta):
+    """Return v on the support, where the product is 1."""
+    return -np.expm1(theta * log_a) / theta if theta > 0 else -log_a
+
+
+def _step_length(value, change):
+    """Return the part of ``change``, at most 1, that keeps every value positive.
+
+    A change that ends at a boundary is a jump to a much smaller target and is taken to a millionth;
+    one that would cross it stops at a hundredth of the value.
+    """
+    most = np.max(-change / value)
+    if most <= 1.0:
+        return float(min(1.0, (1.0 - 1e-6) / max(most, 1e-300)))
+    return float(0.99 / most)
+
+
+def _factorise(st: _State, signs):
+    """Return the solver of A D A^T d = b for the present D, or None if it cannot be factorised."""
+    slope = (st.p / st.s).sum(0) * np.ones(st.A.shape[1])
+    _rebase(st, slope)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = (st.A * slope) @ st.A.T
+        diagonal = np.sqrt(np.diag(gram))
+        gram /= diagonal
+        gram /= diagonal[:, None]
+    if not np.isfinite(gram).all():
+        return None
+    ridge = 0.0
+    while ridge < 1e-6:
+        try:
+            factor = cho_factor(gram + ridge * np.eye(len(gram)) if ridge else gram, lower=True)
+            return lambda b: cho_solve(factor, b / diagonal) / diagonal
+        except LinAlgError:
+            ridge = max(1e-15, 10 * ridge)
+    return None
+
+
+def _rebase(st: _State, slope) -> None:
+    """Rotate the rows of A once D has a gap, so that the gap's noise is exactly zero."""
+    M, N = st.A.shape
+    if not slope.max() > 1e8 * np.median(slope) > 0:
+        return
+    order = np.argsort(-slope)
+    logs = np.log(slope[order])
+    gaps = logs[:-1] - logs[1:]
+    size = 1 + int(np.argmax(gaps))
+    if gaps[size - 1] < 7:
+        return
+    face = np.sort(order[:size])
+    if st.face is not None and np.array_equal(face, st.face):
+        return
+    weight = np.sqrt(slope[face] / slope.max())
+    Q, R, pivots = qr(st.A[:, face] * weight, pivoting=True)
+    diagonal = np.abs(np.diag(R)) / weight[pivots[: min(R.shape)]]
+    rank = int(np.sum(diagonal > 1e-11 * diagonal.max()))
+    st.face, st.row_space = face, None
+    if rank < len(face):
+        # Slacks of a degenerate face obey linear relations that rounding must not break.
+        larger = np.argmin(st.s[:, face], axis=0)
+        sign = np.where(larger == 0, 1.0, -1.0)
+        basis, T, _ = qr((st.A[:, face] * sign).T, mode="economic", pivoting=True)
+        T = np.abs(np.diag(T))
+        basis = basis[:, : int(np.sum(T > 1e-11 * T[0]))]
+        ones = np.ones(len(face))
+        if np.linalg.norm(ones - basis @ (basis.T @ ones)) < 1e-12 * np.sqrt(len(face)):
+            st.row_space = basis
+    if rank == M:
+        return
+    st.A = Q.T @ st.A
+    st.A[rank:, face] = 0.0
+    st.y = Q.T @ st.y
+    if np.linalg.norm(st.y[rank:]) < 1e-13 * np.linalg.norm(st.y):
+        st.y[rank:] = 0.0
+    st.eta = Q.T @ st.eta
+    st.Q = Q if st.Q is None else st.Q @ Q
+
+
+def _project_slacks(st: _State) -> None:
+    larger = np.argmin(st.s[:, st.face], axis=0)
+    slack = st.s[larger, st.face]
+    projected = st.row_space @ (st.row_space.T @ slack)
+    st.s[larger, st.face] = np.where(projected > 0, projected, slack)
+
+
+def _refine(st: _State, solve, step: _Step, norm_y: float):
+    """Put every product on its curve; finish with Newton steps of the present factorisation.
+
+    Products with a small slack are variables and their slack follows; all others follow the dual
+    variable, which resolves a signed signal p - q much smaller than a. Returns (x, eta), or None
+    if the steps do not contract.
+    """
+    signs, theta, target = step.signs, step.theta, step.target
+    p, s, v, eta = st.p, st.s, st.v, st.eta
+    free = (s < 0.1) if theta > 0 else np.zeros_like(p, dtype=bool)
+    best, best_x, best_eta = np.inf, None, None
+    for _ in range(12):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+            p = np.where(free, p, np.exp(target + step._log_e(v, s)))
+            slack = np.where(free, np.exp(theta * (target - np.log(p))), s)
+            lag = (slack - s) / theta if theta > 0 else np.zeros_like(p)
+            x = (signs * p).sum(0)
+            if len(signs) == 2:
+                half = np.arctanh(theta * v[0]) / theta if theta > 0 else v[0]
+                mean = target + 0.5 * (step._log_e(v[0], s[0]) + step._log_e(v[1], s[1]))
+                bent = free.any(0) | ~(np.abs(half) < 1)
+                x = np.where(bent, x, 2 * np.exp(mean) * np.sinh(np.where(bent, 0, half)))
+            slope = p / slack
+            error = st.y - st.A @ x
+            lagging = (signs * slope * lag).sum(0)
+            size = np.linalg.norm(error) / norm_y + np.abs(lagging).sum() / np.abs(x).sum()
+        if not size < best:
+            break
+        contracted, best, best_x, best_eta = size < 0.5 * best, size, x, eta
+        if not contracted:
+            break
+        d_eta = solve(error - st.A @ lagging)
+        dv = signs * (step.rate * (st.A.T @ d_eta))
+        p = np.where(free, np.maximum(p + slope * (dv + lag), 0.1 * p), p)
+        v, s, eta = v + dv, s - theta * dv, eta + d_eta
+        if np.any(s <= 0):
+            break
+    return (best_x, best_eta) if best < 1e-12 else None

@@ -1,0 +1,282 @@
+"""The limit of the flow as t -> infinity, with no time stepping and with its own certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, svd
+from scipy.optimize import nnls
+from scipy.sparse.linalg import LinearOperator
+
+from deepfact.checks import check_fit
+from deepfact.interior_point import interior_point
+from deepfact.model import DeepFactorization, MirrorMap
+from deepfact.problem import Problem
+
+# The interior-point method is tried with bold, then with ever more careful steps.
+_ATTEMPTS = (
+    {"max_iterations": 60},
+    {"max_iterations": 80, "min_step": 0.7, "share": 0.005},
+    {"max_iterations": 80, "min_step": 0.5, "share": 0.05, "fall": 0.7},
+    {"max_iterations": 400, "share": 0.0},
+)
+_DENSE_LIMIT = 2**28  # entries of a LinearOperator's matrix that are still formed: 2 GiB
+_CONSISTENT = 1e-10  # relative residual up to which A x = y counts as solvable
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """The limit of a flow and what certifies it.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N,)
+        The limit x_inf of the flow.
+    dual : ndarray of shape (M,)
+        nu = int_0^inf (y - A x(t)) dt, so that x_inf = X(A^T nu).
+    l1_norm : float
+        ||x||_1, rounded outwards by what rounding and the residual could hide: never below Q.
+    lower_bound : float
+        <y, nu>/||A^T nu||_inf (positive model: / max (A^T nu)_i), rounded down: never above the
+        minimal l1 norm Q. Of the projected measurements where ``status`` is "infeasible".
+    gap : float
+        ``l1_norm - lower_bound``, an upper bound of ||x||_1 - Q.
+    residual : float
+        ||A x - y||/||y||; ||A x|| where y = 0.
+    iterations : int
+        Matrix factorisations of the method.
+    status : str
+        "converged"; "infeasible" if A x = y has no (nonnegative) solution; or "stalled".
+    message : str
+        The same in words.
+    """
+
+    x: np.ndarray
+    dual: np.ndarray
+    l1_norm: float
+    lower_bound: float
+    gap: float
+    residual: float
+    iterations: int
+    status: str
+    message: str
+
+    @property
+    def success(self) -> bool:
+        """Whether x is the limit and solves A x = y."""
+        return self.status == "converged"
+
+
+def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
+    """Compute lim x(t) of the gradient flow: the minimiser of D_F(z, x(0)) over A z = y.
+
+    Solves y = A X(A^T nu), the optimality condition of the smooth convex dual
+    Phi(nu) = sum F*(A^T nu) - <y, nu>, by primal-dual interior-point steps for deep
+    factorisations and by damped Newton steps for any other mirror map and for depth 1.
+
+    Parameters
+    ----------
+    problem : Problem
+        A x = y. A LinearOperator is turned into a matrix.
+    model : MirrorMap
+        The parametrisation; for `DeepFactorization` any depth and init scale.
+
+    Returns
+    -------
+    LimitResult
+        With the signal, the dual variable and a certified interval for the minimal l1 norm.
+        Without a feasible point, ``status`` is "infeasible" and ``x`` is still the flow's limit:
+        the projection onto the minimisers of the loss (over z >= 0 in the positive model).
+
+    Raises
+    ------
+    TypeError
+        If ``problem`` or ``model`` is of another type.
+    ValueError
+        If alpha's length does not fit, or a LinearOperator is too large to form its matrix.
+
+    Notes
+    -----
+    Source: section "Dual picture" of ``docs/statements.md``; without feasible point, statement S9.
+
+    Examples
+    --------
+    >>> import deepfact as df
+    >>> problem = df.gaussian_problem(M=40, N=100, s=5, seed=0)
+    >>> limit = df.flow_limit(problem, df.DeepFactorization(depth=3, alpha=1e-3))
+    >>> limit.status
+    'converged'
+    """
+    check_fit(problem, model)
+    if isinstance(problem.A, LinearOperator) and problem.M * problem.N > _DENSE_LIMIT:
+        raise ValueError(
+            f"problem.A must have at most {_DENSE_LIMIT} entries to be formed as a matrix, "
+            f"got {problem.M} x {problem.N}"
+        )
+    A, y = problem.dense(), problem.y
+    norm_y = np.linalg.norm(y)
+    pseudo = _PseudoInverse(A)
+    target, feasible = y, True
+    if np.linalg.norm(A @ pseudo(y) - y) > _CONSISTENT * norm_y:
+        target, feasible = A @ pseudo(y), False
+    x, dual, iterations, converged = _solve(A, target, pseudo, model)
+    if not converged and isinstance(model, DeepFactorization) and not model.signed:
+        nearest, distance = nnls(A, target)
+        if distance > _CONSISTENT * norm_y:
+            feasible = False
+            x, dual, iterations, converged, target = _solve_on_face(A, target, nearest, model)
+    return _certify(A, y, target, pseudo, model, (x, dual, iterations, converged), feasible)
+
+
+class _PseudoInverse:
+    """A^+ and, where rows of A depend on each other, an orthonormal basis of its range."""
+
+    def __init__(self, A: np.ndarray) -> None:
+        self.range = None
+        self.reduced = A
+        gram = A @ A.T
+        try:
+            factor = cho_factor(gram / (np.abs(gram).max() or 1.0), lower=True)
+            pivots = np.diag(factor[0])
+            independent = pivots.min() > 1e-6 * pivots.max()
+        except LinAlgError:
+            independent = False
+        if not independent:
+            U, sizes, _ = svd(A, full_matrices=False)
+            self.range = U[:, sizes > 1e-12 * sizes[0]] if sizes[0] > 0 else U[:, :0]
+            self.reduced = self.range.T @ A
+        if len(self.reduced):
+            self._factor = cho_factor(self.reduced @ self.reduced.T, lower=True)
+
+    def restrict(self, y: np.ndarray) -> np.ndarray:
+        return y if self.range is None else self.range.T @ y
+
+    def extend(self, dual: np.ndarray) -> np.ndarray:
+        return dual if self.range is None else self.range @ dual
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        if not len(self.reduced):
+            return np.zeros(self.reduced.shape[1])
+        return self.reduced.T @ cho_solve(self._factor, self.restrict(y))
+
+
+def _solve(A, y, pseudo, model):
+    """Return (x, dual, iterations, converged) for y in the range of A."""
+    deep = isinstance(model, DeepFactorization) and model.depth > 1
+    start = model.signal(np.zeros(A.shape[1]))
+    if np.array_equal(A @ start, y):
+        return start, np.zeros(len(y)), 0, True
+    reduced, target = pseudo.reduced, pseudo.restrict(y)
+    if not deep:
+        x, dual, iterations, converged = _dual_newton(reduced, target, model)
+        return x, pseudo.extend(dual), iterations, converged
+    log_rate = np.asarray(model.log_rate)
+    iterations = 0
+    for attempt in _ATTEMPTS:
+        result = interior_point(
+            reduced,
+            target,
+            pseudo(y),
+            model.log_product,
+            np.exp(log_rate - log_rate.max()),
+            model.theta,
+            model.signed,
+            **attempt,
+        )
+        iterations += result.iterations
+        if result.converged:
+            break
+    dual = pseudo.extend(result.eta) * np.exp(-log_rate.max())
+    return result.x, dual, iterations, result.converged
+
+
+def _solve_on_face(A, y, nearest, model):
+    """Return the limit among the nonnegative minimisers of the loss, and their image.
+
+    Every such minimiser has the image of ``nearest``, and vanishes where the loss's gradient
+    at it is positive (statement S9).
+    """
+    image = A @ nearest
+    gradient = A.T @ (image - y)
+    columns = gradient <= 1e-9 * np.linalg.norm(A, axis=0) * np.linalg.norm(image - y)
+    x = np.zeros(A.shape[1])
+    if not image.any() or not columns.any():
+        return x, np.zeros(len(y)), 0, True, image
+    log_alpha = np.broadcast_to(model._log_alpha, A.shape[1])[columns]
+    part = DeepFactorization(model.depth, signed=False, log_alpha=log_alpha)
+    face = np.ascontiguousarray(A[:, columns])
+    x[columns], dual, iterations, converged = _solve(face, image, _PseudoInverse(face), part)
+    return x, dual, iterations, converged, image
+
+
+def _dual_newton(A, y, model, max_iterations=200):
+    """Return (x, dual, iterations, converged) by damped Newton steps on the dual objective."""
+    dual = np.zeros(len(y))
+    w = np.zeros(A.shape[1])
+    x = model.signal(w)
+    for iteration in range(1, max_iterations + 1):
+        error = y - A @ x
+        gram = (A * model.signal_derivative(w)) @ A.T
+        try:
+            step = cho_solve(cho_factor(gram, lower=True), error)
+        except LinAlgError:
+            return x, dual, iteration, False
+        change, slope, length = A.T @ step, float(error @ step), 1.0
+        while True:  # the objective's derivative along the line is increasing
+            with np.errstate(all="ignore"):
+                moved = model.signal(w + length * change)
+                end = float((A @ moved - y) @ step)
+            if abs(end) <= (1 - length / 8) * abs(slope) or length < 1e-12:
+                break
+            length /= 2
+        if not np.isfinite(end):
+            return x, dual, iteration, False
+        dual, w, x = dual + length * step, w + length * change, moved
+        size = np.linalg.norm(error) / (np.linalg.norm(y) or 1.0)
+        if length == 1 and np.linalg.norm(y - A @ x) >= 0.1 * np.linalg.norm(error) and size < 1e-9:
+            return x, dual, iteration, True
+        if not np.any(y - A @ x):
+            return x, dual, iteration, True
+    return x, dual, max_iterations, False
+
+
+def _certify(A, y, target, pseudo, model, solution, feasible) -> LimitResult:
+    """Return the result with bounds on Q that rounding cannot overturn."""
+    x, dual, iterations, converged = solution
+    positive = isinstance(model, DeepFactorization) and model.depth > 1 and not model.signed
+    # Extended precision where the machine has it: the bounds are then as sharp as x itself.
+    wide = A.astype(np.longdouble)
+    unit = float(np.finfo(np.longdouble).eps)
+    missing = (target - wide @ x).astype(np.float64)
+    correction = np.abs(pseudo(missing)).sum()
+    l1_norm = float(np.nextafter((np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf))
+    w = wide.T @ dual
+    w = (w if positive else np.abs(w)) + (len(y) + 3) * unit * (np.abs(wide).T @ np.abs(dual))
+    value = dual @ target.astype(np.longdouble)
+    value -= (len(y) + 3) * unit * (np.abs(dual) @ np.abs(target))
+    lower = float(value / w.max()) if value > 0 and w.max() > 0 else 0.0
+    lower_bound = float(np.nextafter(lower, -np.inf)) if lower > 0 else 0.0
+    residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
+    if not converged:
+        status = "stalled"
+        message = f"no convergence after {iterations} factorisations: x is not the limit"
+    elif feasible:
+        status, message = "converged", "x is the limit and solves A x = y"
+    else:
+        status = "infeasible"
+        message = (
+            f"A x = y has no {'nonnegative ' if positive else ''}solution: x is the flow's limit "
+            "among the minimisers of the loss"
+        )
+    return LimitResult(
+        x=x,
+        dual=dual,
+        l1_norm=l1_norm,
+        lower_bound=lower_bound,
+        gap=l1_norm - lower_bound,
+        residual=residual,
+        iterations=iterations,
+        status=status,
+        message=message,
+    )
