@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 
+from deepfact.model import deformed_exponent
+
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
 
@@ -132,27 +134,32 @@ def interior_point(
     norm_y = np.linalg.norm(st.y) or np.linalg.norm(A.sum(axis=1)) * level
     step = _Step(theta, signs, rate, target, min_step, share, fall)
     near, mismatch, residual = 1e-4, np.inf, np.inf
+    # Where the support's slack a^theta is not small, the dual variable holds every product.
+    holds = theta * np.min(target) > -3.0
     for iteration in range(1, max_iterations + 1):
-        solve = _factorise(st, signs)
+        solve = _factorise(st, (st.p / st.s).sum(0))
         if solve is None:
             break
         with np.errstate(all="ignore"):
             mismatch, full = step.take(st, solve)
             residual = np.linalg.norm(st.y - st.A @ (signs * st.p).sum(0)) / norm_y
-        if st.shift == 0 and full and max(mismatch, residual) < near:
-            refined = _refine(st, solve, step, norm_y)
-            if refined is not None:
-                x, eta = refined
-                eta = eta if st.Q is None else st.Q @ eta
-                return InteriorPointResult(scale * x, eta, iteration, True)
+        if st.shift == 0 and max(mismatch, residual) < (0.1 if holds else near):
+            finish = _descend if holds else _refine
+            refined = finish(st, solve, step, norm_y)
+            iteration += refined.factorisations
+            if refined.converged:
+                return InteriorPointResult(
+                    scale * refined.x, _rotate_back(st, refined.eta), iteration, True
+                )
             near = 0.1 * max(mismatch, residual)
-            if near < 1e-13:
+            if near < 1e-13 or holds:
                 break
         if not np.isfinite(residual):
             break
-    eta = st.eta if st.Q is None else st.Q @ st.eta
     met = bool(st.shift == 0 and max(mismatch, residual) < 1e-12)
-    return InteriorPointResult(scale * (signs * st.p).sum(0), eta, iteration, met)
+    return InteriorPointResult(
+        scale * (signs * st.p).sum(0), _rotate_back(st, st.eta), iteration, met
+    )
 
 
 @dataclass(frozen=True)
@@ -257,9 +264,8 @@ def _step_length(value, change):
     return float(0.99 / most)
 
 
-def _factorise(st: _State, signs):
-    """Return the solver of A D A^T d = b for the present D, or None if it cannot be factorised."""
-    slope = (st.p / st.s).sum(0) * np.ones(st.A.shape[1])
+def _factorise(st: _State, slope):
+    """Return the solver of A D A^T d = b with D = diag(slope), or None if that is not definite."""
     _rebase(st, slope)
     with np.errstate(over="ignore", invalid="ignore"):
         gram = (st.A * slope) @ st.A.T
@@ -272,7 +278,7 @@ def _factorise(st: _State, signs):
     while ridge < 1e-6:
         try:
             factor = cho_factor(gram + ridge * np.eye(len(gram)) if ridge else gram, lower=True)
-            return lambda b: cho_solve(factor, b / diagonal) / diagonal
+            return lambda b: cho_solve(factor, b / diagonal, check_finite=False) / diagonal
         except LinAlgError:
             ridge = max(1e-15, 10 * ridge)
     return None
@@ -325,29 +331,36 @@ def _project_slacks(st: _State) -> None:
     st.s[larger, st.face] = np.where(projected > 0, projected, slack)
 
 
-def _refine(st: _State, solve, step: _Step, norm_y: float):
+def _rotate_back(st: _State, eta: np.ndarray) -> np.ndarray:
+    return eta if st.Q is None else st.Q @ eta
+
+
+@dataclass(frozen=True)
+class _Finish:
+    """What the last phase found: signal and dual in the present basis."""
+
+    x: np.ndarray | None
+    eta: np.ndarray | None
+    converged: bool
+    factorisations: int = 0
+
+
+def _refine(st: _State, solve, step: _Step, norm_y: float) -> _Finish:
     """Put every product on its curve; finish with Newton steps of the present factorisation.
 
-    Products with a small slack are variables and their slack follows; all others follow the dual
-    variable, which resolves a signed signal p - q much smaller than a. Returns (x, eta), or None
-    if the steps do not contract.
+    Products with a small slack are variables and their slack follows; all others follow the dual.
     """
     signs, theta, target = step.signs, step.theta, step.target
-    p, s, v, eta = st.p, st.s, st.v, st.eta
-    free = (s < 0.1) if theta > 0 else np.zeros_like(p, dtype=bool)
+    p, s, eta = st.p, st.s, st.eta
+    free = s < 0.1
     best, best_x, best_eta = np.inf, None, None
     for _ in range(12):
-        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-            p = np.where(free, p, np.exp(target + step._log_e(v, s)))
+        with np.errstate(all="ignore"):
+            p = np.where(free, p, np.exp(target - np.log(s) / theta))
             slack = np.where(free, np.exp(theta * (target - np.log(p))), s)
-            lag = (slack - s) / theta if theta > 0 else np.zeros_like(p)
-            x = (signs * p).sum(0)
-            if len(signs) == 2:
-                half = np.arctanh(theta * v[0]) / theta if theta > 0 else v[0]
-                mean = target + 0.5 * (step._log_e(v[0], s[0]) + step._log_e(v[1], s[1]))
-                bent = free.any(0) | ~(np.abs(half) < 1)
-                x = np.where(bent, x, 2 * np.exp(mean) * np.sinh(np.where(bent, 0, half)))
+            lag = (slack - s) / theta
             slope = p / slack
+            x = (signs * p).sum(0)
             error = st.y - st.A @ x
             lagging = (signs * slope * lag).sum(0)
             size = np.linalg.norm(error) / norm_y + np.abs(lagging).sum() / np.abs(x).sum()
@@ -359,7 +372,72 @@ def _refine(st: _State, solve, step: _Step, norm_y: float):
         d_eta = solve(error - st.A @ lagging)
         dv = signs * (step.rate * (st.A.T @ d_eta))
         p = np.where(free, np.maximum(p + slope * (dv + lag), 0.1 * p), p)
-        v, s, eta = v + dv, s - theta * dv, eta + d_eta
+        s, eta = s - theta * dv, eta + d_eta
         if np.any(s <= 0):
             break
-    return (best_x, best_eta) if best < 1e-12 else None
+    return _Finish(best_x, best_eta, best < 1e-12)
+
+
+def _descend(st: _State, solve, step: _Step, norm_y: float) -> _Finish:
+    """Finish on the dual variable alone, by regularised Newton steps with a line search.
+
+    The steps are as long as the convex dual objective falls along them: products off the support
+    that must shrink by a common factor would otherwise do so by a factor of e a step.
+    """
+    theta, both = step.theta, len(step.signs) == 2
+
+    def signal(v):
+        """Return x and dx/dv; not finite outside the domain."""
+        with np.errstate(all="ignore"):
+            up = deformed_exponent(v, theta)
+            if not both:
+                p = np.exp(step.target + up)
+                return p, p * np.exp(theta * up)
+            down = deformed_exponent(-v, theta)
+            # p - q = 2 sqrt(p q) sinh(log(p/q)/2) does not cancel where both are near a
+            half = np.arctanh(theta * v) / theta if theta > 0 else v
+            p, q = np.exp(step.target + up), np.exp(step.target + down)
+            near = np.abs(half) < 1
+            root = np.exp(step.target + 0.5 * (up + down))
+            x = np.where(near, 2 * root * np.sinh(np.where(near, half, 0.0)), p - q)
+            return x, p * np.exp(theta * up) + q * np.exp(theta * down)
+
+    v, eta, best = st.v[0], st.eta, np.inf
+    for count in range(100):
+        x, slope = signal(v)
+        error = st.y - st.A @ x
+        size = np.linalg.norm(error) / norm_y
+        if not np.isfinite(size) or size < 1e-14 or (size < 1e-12 and size > 0.1 * best):
+            break
+        best = min(best, size)
+        slope = np.maximum(slope + 0.1 * size * np.mean(np.abs(x)), _FLOOR)
+        st.eta = eta
+        solve = _factorise(st, slope)
+        if solve is None:
+            return _Finish(x, eta, False, count)
+        eta, error = st.eta, st.y - st.A @ x
+        d_eta = solve(error)
+        dv = step.rate * (st.A.T @ d_eta)
+        pay = float(st.y @ d_eta)
+        length = _line_minimum(lambda t, dv=dv, pay=pay, v=v: float(signal(v + t * dv)[0] @ dv) - pay)
+        v, eta = v + length * dv, eta + length * d_eta
+    return _Finish(x, eta, bool(size < 1e-12), count)
+
+
+def _line_minimum(derivative) -> float:
+    """Return a step at which an increasing derivative, negative at 0, has nearly vanished."""
+    goal = 0.1 * abs(derivative(0.0))
+    low, high = 0.0, 1.0
+    value = derivative(high)
+    while value < -goal and high < 64:
+        low, high = high, 2 * high
+        value = derivative(high)
+    for _ in range(60):
+        if abs(value) <= goal:
+            break
+        middle = 0.5 * (low + high)
+        value = derivative(middle)
+        low, high = (middle, high) if value < 0 else (low, middle)
+        if abs(value) <= goal:
+            return middle
+    return high if np.isfinite(value) else low
