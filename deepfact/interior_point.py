@@ -39,8 +39,10 @@ class _State:
     v: np.ndarray  # (branches, N), +-c A^T eta
     eta: np.ndarray  # (M,), k nu
     shift: float  # log a lies this much above its target
+    rate: float | np.ndarray  # c = k / max k
     face: np.ndarray | None = None  # columns above the gap of D
-    row_space: np.ndarray | None = None  # orthonormal basis for the slacks of a degenerate face
+    tight: np.ndarray | None = None  # columns with a small slack
+    row_space: np.ndarray | None = None  # orthonormal basis of their slacks where they are dependent
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def interior_point(
         v=np.zeros_like(p),
         eta=np.zeros(len(y)),
         shift=max(0.0, float(np.log(p.mean()) - np.max(target))),
+        rate=rate,
     )
     norm_y = np.linalg.norm(st.y) or np.linalg.norm(A.sum(axis=1)) * level
     step = _Step(theta, signs, rate, target, min_step, share, fall)
@@ -196,7 +199,7 @@ class _Step:
                 break
             shift = 0.5 * (shift + st.shift)
         st.v, st.s, st.eta = v + dual * dv, s - dual * theta * dv, eta + dual * d_eta
-        if st.row_space is not None:
+        if theta > 0:
             _project_slacks(st)
         moved = st.p + primal * dp
         if theta > 0:
@@ -287,32 +290,21 @@ def _factorise(st: _State, slope):
 def _rebase(st: _State, slope) -> None:
     """Rotate the rows of A once D has a gap, so that the gap's noise is exactly zero."""
     M, N = st.A.shape
-    if not slope.max() > 1e8 * np.median(slope) > 0:
+    if N == 1:
         return
     order = np.argsort(-slope)
     logs = np.log(slope[order])
-    gaps = logs[:-1] - logs[1:]
-    size = 1 + int(np.argmax(gaps))
-    if gaps[size - 1] < 7:
+    size = 1 + int(np.argmax(logs[:-1] - logs[1:]))
+    if logs[size - 1] - logs[size] < 7 or logs[0] - logs[size] < 18:
         return
     face = np.sort(order[:size])
     if st.face is not None and np.array_equal(face, st.face):
         return
+    st.face = face
     weight = np.sqrt(slope[face] / slope.max())
     Q, R, pivots = qr(st.A[:, face] * weight, pivoting=True)
     diagonal = np.abs(np.diag(R)) / weight[pivots[: min(R.shape)]]
     rank = int(np.sum(diagonal > 1e-11 * diagonal.max()))
-    st.face, st.row_space = face, None
-    if rank < len(face):
-        # Slacks of a degenerate face obey linear relations that rounding must not break.
-        larger = np.argmin(st.s[:, face], axis=0)
-        sign = np.where(larger == 0, 1.0, -1.0)
-        basis, T, _ = qr((st.A[:, face] * sign).T, mode="economic", pivoting=True)
-        T = np.abs(np.diag(T))
-        basis = basis[:, : int(np.sum(T > 1e-11 * T[0]))]
-        ones = np.ones(len(face))
-        if np.linalg.norm(ones - basis @ (basis.T @ ones)) < 1e-12 * np.sqrt(len(face)):
-            st.row_space = basis
     if rank == M:
         return
     st.A = Q.T @ st.A
@@ -325,10 +317,30 @@ def _rebase(st: _State, slope) -> None:
 
 
 def _project_slacks(st: _State) -> None:
-    larger = np.argmin(st.s[:, st.face], axis=0)
-    slack = st.s[larger, st.face]
-    projected = st.row_space @ (st.row_space.T @ slack)
-    st.s[larger, st.face] = np.where(projected > 0, projected, slack)
+    """Restore the linear relations between the slacks of a face of many solutions.
+
+    On the support s = 1 - theta sign v lies in the span of the rows of A as soon as 1 does. Rounding
+    at the size of 1 breaks that, and where the columns depend on each other the products then
+    answer to the noise instead of the relations.
+    """
+    branch = np.argmin(st.s, axis=0)
+    tight = np.flatnonzero(st.s.min(axis=0) < 1e-3)
+    if st.tight is None or not np.array_equal(tight, st.tight):
+        st.tight, st.row_space = tight, None
+        if len(tight) > 1:
+            sign = np.where(branch[tight] == 0, 1.0, -1.0)
+            columns = st.A[:, tight] * sign * np.broadcast_to(st.rate, branch.shape)[tight]
+            basis, R, _ = qr(columns.T, mode="economic", pivoting=True)
+            sizes = np.abs(np.diag(R))
+            basis = basis[:, sizes > 1e-11 * sizes[0]]
+            ones = np.ones(len(tight))
+            off = np.linalg.norm(ones - basis @ (basis.T @ ones))
+            if basis.shape[1] < len(tight) and off < 1e-12 * np.sqrt(len(tight)):
+                st.row_space = basis
+    if st.row_space is not None:
+        slack = st.s[branch[tight], tight]
+        projected = st.row_space @ (st.row_space.T @ slack)
+        st.s[branch[tight], tight] = np.where(projected > 0, projected, slack)
 
 
 def _rotate_back(st: _State, eta: np.ndarray) -> np.ndarray:
