@@ -41,6 +41,7 @@ class _State:
     shift: float  # log a lies this much above its target
     rate: float | np.ndarray  # c = k / max k
     face: np.ndarray | None = None  # columns above the gap of D
+    settled: bool = False  # whether the support has shown itself
     tight: np.ndarray | None = None  # columns with a small slack
     row_space: np.ndarray | None = None  # orthonormal basis of their slacks where they are dependent
 
@@ -78,7 +79,6 @@ def interior_point(
     max_iterations: int = 200,
     min_step: float = 0.5,
     share: float = 0.05,
-    fall: float = np.inf,
 ) -> InteriorPointResult:
     """Solve A x = y with x = X(A^T nu) for a deep factorisation.
 
@@ -105,8 +105,6 @@ def interior_point(
     share : float, optional
         Products that make up at most this share of the l1 norm may leave the linearisation in
         favour of their curve (default: 0.05).
-    fall : float, optional
-        Largest decrease of log(a)*theta (of log|log a| for L = 2) a step (default: none).
 
     Returns
     -------
@@ -135,7 +133,7 @@ def interior_point(
         rate=rate,
     )
     norm_y = np.linalg.norm(st.y) or np.linalg.norm(A.sum(axis=1)) * level
-    step = _Step(theta, signs, rate, target, min_step, share, fall)
+    step = _Step(theta, signs, rate, target, min_step, share)
     near, mismatch, residual = 1e-4, np.inf, np.inf
     # Where the support's slack a^theta is not small, the dual variable holds every product.
     holds = theta * np.min(target) > -3.0
@@ -159,6 +157,8 @@ def interior_point(
                 break
         if not np.isfinite(residual):
             break
+        at_level = st.shift <= step._least_shift(st) + 1e-3
+        st.settled = st.settled or (at_level and full and max(mismatch, residual) < 1e-2)
     met = bool(st.shift == 0 and max(mismatch, residual) < 1e-12)
     return InteriorPointResult(
         scale * (signs * st.p).sum(0), _rotate_back(st, st.eta), iteration, met
@@ -175,7 +175,6 @@ class _Step:
     target: np.ndarray
     min_step: float
     share: float
-    fall: float
 
     def take(self, st: _State, solve) -> tuple[float, bool]:
         """Update the state in place; return the mismatch with the curve and if steps were full."""
@@ -215,14 +214,18 @@ class _Step:
         return float(mismatch), min(primal, dual) > 0.9
 
     def _least_shift(self, st: _State) -> float:
-        """Return the smallest shift of log a that one step may try."""
-        if not np.isfinite(self.fall):
-            return 0.0
+        """Return the smallest shift of log a that the next step may try.
+
+        Until the support has settled, a does not fall below the level that settles it: slacks that
+        are tiny on a wrong support could not be mended.
+        """
         top = float(np.max(self.target))
-        now = top + st.shift
-        if self.theta > 0:
-            return max(0.0, st.shift - self.fall / self.theta)
-        return max(0.0, min(now, -1.0) * np.exp(self.fall) - top)
+        if not st.settled:
+            level = -18.0 / self.theta if self.theta > 0.3 else -60.0
+            return min(st.shift, max(0.0, level - top))
+        if self.theta > 0.3:
+            return 0.0
+        return max(0.0, 2.0 * min(top + st.shift, -1.0) - top)
 
     def _follow(self, st: _State, shift: float):
         """Return (v, s, eta) with the dual stretched as the support's dual will be at ``shift``."""
@@ -293,7 +296,7 @@ def _rebase(st: _State, slope) -> None:
     if N == 1:
         return
     order = np.argsort(-slope)
-    logs = np.log(slope[order])
+    logs = np.log(np.maximum(slope[order], 1e-300))
     size = 1 + int(np.argmax(logs[:-1] - logs[1:]))
     if logs[size - 1] - logs[size] < 7 or logs[0] - logs[size] < 18:
         return

@@ -16,9 +16,8 @@ from deepfact.problem import Problem
 
 # The interior-point method is tried with bold, then with ever more careful steps.
 _ATTEMPTS = (
-    {"max_iterations": 60},
+    {"max_iterations": 80},
     {"max_iterations": 80, "min_step": 0.7, "share": 0.005},
-    {"max_iterations": 80, "min_step": 0.5, "share": 0.05, "fall": 0.7},
     {"max_iterations": 400, "share": 0.0},
 )
 _DENSE_LIMIT = 2**28  # entries of a LinearOperator's matrix that are still formed: 2 GiB
@@ -188,6 +187,9 @@ def _solve(A, y, pseudo, model):
         if result.converged:
             break
     dual = pseudo.extend(result.eta) * np.exp(-log_rate.max())
+    if not result.converged and not y.any() and np.max(A.T @ dual) < 0:
+        # By Gordan's alternative, only z = 0 is nonnegative with A z = 0.
+        return np.zeros(A.shape[1]), dual, iterations, True
     return result.x, dual, iterations, result.converged
 
 
