@@ -214,16 +214,19 @@ def _solve_on_face(A, y, nearest, model):
 
 def _dual_newton(A, y, model, max_iterations=200):
     """Return (x, dual, iterations, converged) by damped Newton steps on the dual objective."""
-    dual = np.zeros(len(y))
-    w = np.zeros(A.shape[1])
+    dual, w = np.zeros(len(y)), np.zeros(A.shape[1])
     x = model.signal(w)
-    for iteration in range(1, max_iterations + 1):
+    size = np.inf
+    for iteration in range(max_iterations):
         error = y - A @ x
-        gram = (A * model.signal_derivative(w)) @ A.T
+        previous, size = size, np.linalg.norm(error) / (np.linalg.norm(y) or 1.0)
+        if size < 1e-14 or (size < 1e-11 and size > 0.1 * previous):
+            return x, dual, iteration, True
         try:
-            step = cho_solve(cho_factor(gram, lower=True), error)
-        except LinAlgError:
+            factor = cho_factor((A * model.signal_derivative(w)) @ A.T, lower=True)
+        except (LinAlgError, ValueError):
             return x, dual, iteration, False
+        step = cho_solve(factor, error)
         change, slope, length = A.T @ step, float(error @ step), 1.0
         while True:  # the objective's derivative along the line is increasing
             with np.errstate(all="ignore"):
@@ -235,11 +238,6 @@ def _dual_newton(A, y, model, max_iterations=200):
         if not np.isfinite(end):
             return x, dual, iteration, False
         dual, w, x = dual + length * step, w + length * change, moved
-        size = np.linalg.norm(error) / (np.linalg.norm(y) or 1.0)
-        if length == 1 and np.linalg.norm(y - A @ x) >= 0.1 * np.linalg.norm(error) and size < 1e-9:
-            return x, dual, iteration, True
-        if not np.any(y - A @ x):
-            return x, dual, iteration, True
     return x, dual, max_iterations, False
 
 

@@ -14,7 +14,7 @@ def reference_limit(A, y, depth, log_alpha, signed=True, digits=60):
     theta = mp.mpf(1) if depth_inf else 1 - mp.mpf(2) / mp.mpf(depth)
     product = (lambda la: la) if depth_inf else (lambda la: mp.mpf(depth) * la)
     target = product(mp.mpf(log_alpha))
-    with mp.workdps(int(digits + 30 + 3 * abs(float(theta * target)) / 2.3 + abs(float(target)) / 2.3)):
+    with mp.workdps(int(digits + 20 + 1.1 * abs(float((1 + theta) * target)) / 2.3)):
         A = mp.matrix(np.asarray(A).tolist())
         y = mp.matrix(np.asarray(y).tolist())
         M, N = A.rows, A.cols
@@ -53,7 +53,7 @@ def reference_limit(A, y, depth, log_alpha, signed=True, digits=60):
         eta = mp.matrix(M, 1)
         log_a = max(mp.mpf(0), target)
         while True:  # continuation in log a
-            goal = mp.mpf(10) ** (-digits) if log_a == target else mp.mpf("1e-8")
+            goal = mp.mpf(10) ** (-digits) if log_a == target else mp.mpf("1e-3")
             for _ in range(400):
                 x, slope = evaluate(eta, log_a)
                 residual = y - A * x
@@ -81,7 +81,7 @@ def reference_limit(A, y, depth, log_alpha, signed=True, digits=60):
                 raise ArithmeticError("the reference did not converge")
             if log_a == target:
                 break
-            following = max(target, log_a - max(1, abs(log_a) / 4) if theta == 0 else log_a - 1 / theta)
+            following = max(target, log_a - max(1, abs(log_a) / 4) if theta == 0 else log_a - 3 / theta)
             if theta == 0 and log_a < -1:
                 eta = eta * (following / log_a)
             log_a = following
