@@ -68,6 +68,7 @@ class InteriorPointResult:
     converged: bool
 
 
+@np.errstate(all="ignore")  # what is not finite is looked for, and ends the attempt
 def interior_point(
     A: np.ndarray,
     y: np.ndarray,
@@ -273,7 +274,7 @@ def _step_length(value, change):
 def _factorise(st: _State, slope):
     """Return the solver of A D A^T d = b with D = diag(slope), or None if that is not definite."""
     _rebase(st, slope)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         gram = (st.A * slope) @ st.A.T
         diagonal = np.sqrt(np.diag(gram))
         gram /= diagonal
@@ -326,6 +327,8 @@ def _project_slacks(st: _State) -> None:
     at the size of 1 breaks that, and where the columns depend on each other the products then
     answer to the noise instead of the relations.
     """
+    if st.s.min() > 1e-7:
+        return
     branch = np.argmin(st.s, axis=0)
     tight = np.flatnonzero(st.s.min(axis=0) < 1e-3)
     if st.tight is None or not np.array_equal(tight, st.tight):

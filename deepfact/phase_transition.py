@@ -1,0 +1,249 @@
+"""Recovery rates over a grid of (number of measurements, sparsity): the empirical phase transition."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from deepfact.basis_pursuit import basis_pursuit
+from deepfact.checks import as_count, as_real_number
+from deepfact.limit import LimitResult, flow_limit
+from deepfact.model import DeepFactorization
+from deepfact.problem import gaussian_problem
+
+METHODS = ("depth 1", "depth 2", "depth 3", "basis pursuit")
+
+
+@dataclass(frozen=True)
+class PhaseTransition:
+    """Counts of recovered vectors on a grid of cells.
+
+    Parameters
+    ----------
+    N : int
+        Number of unknowns.
+    M, s : ndarray of shape (cells,)
+        Measurements and sparsity of each cell.
+    trials : int
+        Instances a cell.
+    recovered : ndarray of shape (cells, 4)
+        How many of them each of `METHODS` recovered.
+    disagreements : ndarray of shape (cells, 3)
+        On how many the flow of depth 1, 2, 3 and basis pursuit differ.
+    lp_solves : ndarray of shape (cells,)
+        How many instances the flow's certificate left open, so that a linear program decided.
+    """
+
+    N: int
+    M: np.ndarray
+    s: np.ndarray
+    trials: int
+    recovered: np.ndarray
+    disagreements: np.ndarray
+    lp_solves: np.ndarray
+
+
+def recovery_trial(
+    M: int,
+    N: int,
+    s: int,
+    nonnegative: bool,
+    log_alphas: tuple[float, float],
+    tolerance: float,
+    seed: np.random.SeedSequence,
+) -> tuple[np.ndarray, bool]:
+    """Try to recover one random s-sparse vector from M Gaussian measurements by every method.
+
+    Parameters
+    ----------
+    M, N, s : int
+        Measurements, unknowns, nonzeros.
+    nonnegative : bool
+        Nonnegative vector and positive model, or signed ones.
+    log_alphas : tuple of float
+        log alpha for depth 2 and depth 3.
+    tolerance : float
+        Recovered means ||x - x_true||_2 <= tolerance ||x_true||_2.
+    seed : SeedSequence
+        The trial's own.
+
+    Returns
+    -------
+    recovered : ndarray of bool, shape (4,)
+        By depth 1, 2, 3 and by basis pursuit.
+    solved : bool
+        Whether a linear program was solved for basis pursuit. Otherwise the certificate of the
+        depth-3 flow decides: x_true is a minimiser iff its norm is not above the certified lower
+        bound, and not one if the flow's limit has a smaller norm.
+
+    Raises
+    ------
+    ArithmeticError
+        If a limit does not converge.
+
+    Notes
+    -----
+    Statement S14 of ``docs/statements.md``.
+    """
+    problem = gaussian_problem(M, N, s, seed=np.random.default_rng(seed), nonnegative=nonnegative)
+    x_true = problem.x_true
+    size = np.linalg.norm(x_true)
+    recovered = np.zeros(4, dtype=bool)
+    limits: list[LimitResult] = []
+    for k, depth in enumerate((1, 2, 3)):
+        log_alpha = None if depth == 1 else log_alphas[k - 1]
+        limit = flow_limit(
+            problem, DeepFactorization(depth, signed=not nonnegative, log_alpha=log_alpha)
+        )
+        if not limit.success:
+            raise ArithmeticError(f"depth {depth}: {limit.message}")
+        recovered[k] = np.linalg.norm(limit.x - x_true) <= tolerance * size
+        limits.append(limit)
+    norm = np.abs(x_true).sum()
+    deepest = limits[2]
+    if deepest.l1_norm < (1 - tolerance) * norm:
+        return recovered, False
+    if recovered[2] and norm - deepest.lower_bound <= tolerance * norm:
+        recovered[3] = True
+        return recovered, False
+    best = basis_pursuit(problem, nonnegative=nonnegative)
+    recovered[3] = np.linalg.norm(best.x - x_true) <= tolerance * size
+    return recovered, True
+
+
+def _cell(arguments) -> list:
+    """Run one cell; module-level, so that a process can be handed it."""
+    M, N, s, trials, nonnegative, log_alphas, tolerance, seed, key = arguments
+    recovered = np.zeros(4, dtype=int)
+    disagreements = np.zeros(3, dtype=int)
+    solves = 0
+    with threadpool_limits(1):
+        for trial in range(trials):
+            found, solved = recovery_trial(
+                M,
+                N,
+                s,
+                nonnegative,
+                log_alphas,
+                tolerance,
+                np.random.SeedSequence(seed, spawn_key=(*key, trial)),
+            )
+            recovered += found
+            disagreements += found[:3] != found[3]
+            solves += solved
+    return [M, s, recovered.tolist(), disagreements.tolist(), solves]
+
+
+def phase_transition(
+    N: int,
+    cells: list[tuple[int, int]],
+    trials: int,
+    nonnegative: bool = False,
+    log_alphas: tuple[float, float] = (np.log(1e-8), np.log(1e-5)),
+    tolerance: float = 1e-3,
+    seed: int = 0,
+    workers: int | None = None,
+    checkpoint: str | Path | None = None,
+) -> PhaseTransition:
+    """Measure how often flows of depth 1, 2, 3 and basis pursuit recover s-sparse vectors.
+
+    Every method sees the same instances. The seed of a trial depends on ``seed``, N, M, s and the
+    trial alone: not on workers, order or the other cells. Cells with s >= M are not run: M equations
+    do not fix s unknowns even where the support is known, so every method fails almost surely.
+
+    Parameters
+    ----------
+    N : int
+        Number of unknowns.
+    cells : list of (M, s)
+        The grid.
+    trials : int
+        Instances a cell.
+    nonnegative : bool, optional
+        Nonnegative vectors with the positive model (default: False, signed).
+    log_alphas : tuple of float, optional
+        log alpha for depth 2 and depth 3 (default: of 1e-8 and 1e-5).
+    tolerance : float, optional
+        Largest relative error that counts as recovery (default: 1e-3).
+    seed : int, optional
+        Seed of the experiment (default: 0).
+    workers : int, optional
+        Processes, each with one BLAS thread (default: one a core; 1 runs in this process).
+    checkpoint : path, optional
+        A file that collects finished cells; a run with the same arguments takes them up.
+
+    Returns
+    -------
+    PhaseTransition
+        Cells in the order given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of range.
+
+    Notes
+    -----
+    Statement S14 of ``docs/statements.md``.
+    """
+    as_count("N", N, minimum=1)
+    as_count("trials", trials, minimum=1)
+    as_count("seed", seed, minimum=0)
+    as_real_number("tolerance", tolerance, above=0.0)
+    for M, s in cells:
+        if as_count("cells' M", M, minimum=1) > N or as_count("cells' s", s, minimum=0) > N:
+            raise ValueError(f"cells must have M <= N and s <= N = {N}, got ({M}, {s})")
+    settings = (trials, bool(nonnegative), tuple(map(float, log_alphas)), tolerance, seed)
+    done = {}
+    stamp = hashlib.sha256(repr((N, settings)).encode()).hexdigest()[:16]
+    if checkpoint is not None and Path(checkpoint).exists():
+        for line in Path(checkpoint).read_text().splitlines():
+            record = json.loads(line) if line.endswith("]") else []
+            if len(record) == 6 and record[0] == stamp:
+                done[record[1], record[2]] = record[1:]
+    for M, s in cells:
+        if s >= M:
+            done[M, s] = [M, s, [0, 0, 0, 0], [0, 0, 0], 0]
+    tasks = [
+        (M, N, s, trials, bool(nonnegative), settings[2], tolerance, seed, (N, M, s))
+        for M, s in cells
+        if (M, s) not in done
+    ]
+    # Long cells first, so that no worker is left alone with one at the end.
+    tasks.sort(key=lambda task: -task[0])
+    for record in _run(tasks, workers):
+        done[record[0], record[1]] = record
+        if checkpoint is not None:
+            Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
+            with Path(checkpoint).open("a") as file:
+                file.write(json.dumps([stamp, *record]) + "\n")
+    rows = [done[M, s] for M, s in cells]
+    return PhaseTransition(
+        N=N,
+        M=np.array([row[0] for row in rows]),
+        s=np.array([row[1] for row in rows]),
+        trials=trials,
+        recovered=np.array([row[2] for row in rows]),
+        disagreements=np.array([row[3] for row in rows]),
+        lp_solves=np.array([row[4] for row in rows]),
+    )
+
+
+def _run(tasks, workers):
+    """Yield the cells' records as they finish, with a progress bar where somebody watches."""
+    count = workers if workers is not None else len(os.sched_getaffinity(0))
+    bar = {"total": len(tasks), "unit": "cell", "disable": not sys.stderr.isatty()}
+    if count == 1 or len(tasks) < 2:
+        yield from tqdm(map(_cell, tasks), **bar)
+        return
+    with ProcessPoolExecutor(count) as pool:
+        yield from tqdm(pool.map(_cell, tasks, chunksize=1), **bar)
