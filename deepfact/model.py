@@ -169,7 +169,7 @@ class DeepFactorization(MirrorMap):
     def potential(self, x: np.ndarray) -> np.ndarray:
         """Return F(x), normalised so that F and F' vanish at x(0): F(x) = D_F(x, x(0))."""
         x = np.asarray(x, dtype=np.float64)
-        return self.divergence(x, np.zeros_like(x) if self.signed else np.exp(self.log_product))
+        return self.divergence(x, self.signal(np.zeros(x.shape)))
 
     def potential_gradient(self, x: np.ndarray) -> np.ndarray:
         """Return w with X(w) = x."""
