@@ -326,9 +326,8 @@ class _Program:
             return 0.0, np.zeros(M)
         if scale <= 0:  # A^T eta <= 0 < <y, eta>: no nonnegative signal at all
             return np.inf, eta
-        with np.errstate(over="ignore"):
-            lower = product / scale * (1 - 4 * _EPS)
-        return lower, eta / scale * (1 - 2 * _EPS)
+        scale = max(scale, 1e-200)  # a larger one is feasible too, and nothing overflows
+        return product / scale * (1 - 4 * _EPS), eta / scale * (1 - 2 * _EPS)
 
     def smallest_residual(self) -> np.ndarray:
         if self.nonnegative:

@@ -61,8 +61,9 @@ def log_init_scale_bound(
             top = np.log(eps) + np.logaddexp(_log(Q), np.log(eps))
             value = top - np.logaddexp(_log(products - 1) + _log(Q), np.log(products) + np.log(eps))
         else:
-            total = np.logaddexp(np.logaddexp(_log(Q), np.log(products)), np.log(eps))
-            value = (np.log(2 / depth) + np.log(eps) - total) / (depth - 2)
+            # eps/(Q + N' + eps) and 2/L may be near 1: no differences of logarithms.
+            rest = np.logaddexp(_log(Q), np.log(products)) - np.log(eps)
+            value = -(np.log1p((depth - 2) / 2) + np.logaddexp(0, rest)) / (depth - 2)
     return _plain(value)
 
 
