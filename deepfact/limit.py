@@ -14,12 +14,6 @@ from deepfact.interior_point import interior_point
 from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem
 
-# The interior-point method is tried with bold, then with ever more careful steps.
-_ATTEMPTS = (
-    {"max_iterations": 80},
-    {"max_iterations": 80, "min_step": 0.7, "share": 0.005},
-    {"max_iterations": 400, "share": 0.0},
-)
 _DENSE_LIMIT = 2**28  # entries of a LinearOperator's matrix that are still formed: 2 GiB
 _CONSISTENT = 1e-10  # relative residual up to which A x = y counts as solvable
 
@@ -171,26 +165,21 @@ def _solve(A, y, pseudo, model):
         x, dual, iterations, converged = _dual_newton(reduced, target, model)
         return x, pseudo.extend(dual), iterations, converged
     log_rate = np.asarray(model.log_rate)
-    iterations = 0
-    for attempt in _ATTEMPTS:
-        result = interior_point(
-            reduced,
-            target,
-            pseudo(y),
-            model.log_product,
-            np.exp(log_rate - log_rate.max()),
-            model.theta,
-            model.signed,
-            **attempt,
-        )
-        iterations += result.iterations
-        if result.converged:
-            break
-    dual = pseudo.extend(result.eta) * np.exp(-log_rate.max())
+    result = interior_point(
+        reduced,
+        target,
+        pseudo(y),
+        model.log_product,
+        np.exp(log_rate - log_rate.max()),
+        model.theta,
+        model.signed,
+    )
+    with np.errstate(over="ignore"):  # without a solution the dual diverges
+        dual = np.nan_to_num(pseudo.extend(result.eta) * np.exp(-log_rate.max()))
     if not result.converged and not y.any() and np.max(A.T @ dual) < 0:
         # By Gordan's alternative, only z = 0 is nonnegative with A z = 0.
-        return np.zeros(A.shape[1]), dual, iterations, True
-    return result.x, dual, iterations, result.converged
+        return np.zeros(A.shape[1]), dual, result.iterations, True
+    return result.x, dual, result.iterations, result.converged
 
 
 def _solve_on_face(A, y, nearest, model):

@@ -122,12 +122,12 @@ class DeepFactorization(MirrorMap):
 
     @property
     def log_product(self) -> float | np.ndarray:
-        """log a, the logarithm of each product of factors at time 0."""
+        """The logarithm of a, each product of factors at time 0."""
         return self._log_alpha if np.isinf(self.depth) else self.depth * self._log_alpha
 
     @property
     def log_rate(self) -> float | np.ndarray:
-        """log k, where v = k w is the dual variable in units of its own curvature."""
+        """The logarithm of k, where v = k w is the dual variable in units of its own curvature."""
         if np.isinf(self.depth):
             return self._log_alpha
         return np.log(self.depth) + (self.depth - 2.0) * self._log_alpha

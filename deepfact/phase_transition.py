@@ -1,4 +1,4 @@
-"""Recovery rates over a grid of (number of measurements, sparsity): the empirical phase transition."""
+"""Recovery rates over a grid of (measurements, sparsity): the empirical phase transition."""
 
 from __future__ import annotations
 
@@ -157,8 +157,9 @@ def phase_transition(
     """Measure how often flows of depth 1, 2, 3 and basis pursuit recover s-sparse vectors.
 
     Every method sees the same instances. The seed of a trial depends on ``seed``, N, M, s and the
-    trial alone: not on workers, order or the other cells. Cells with s >= M are not run: M equations
-    do not fix s unknowns even where the support is known, so every method fails almost surely.
+    trial alone: not on workers, order or the other cells. Cells with s >= M are not run: M
+    equations do not fix s unknowns even where the support is known, so every method fails almost
+    surely.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The flow's limit in many digits: plain damped Newton on the dual, in mpmath arithmetic.
 
-Written without regard to the package's solver: one scalar map, continuation in log alpha, and enough
-digits that slacks of size alpha^(L-2) next to 1 are resolved.
+Written without regard to the package's solver: one scalar map, continuation in log alpha, and
+enough digits that slacks of size alpha^(L-2) next to 1 are resolved.
 """
 
 import mpmath as mp
@@ -43,7 +43,7 @@ def reference_limit(A, y, depth, log_alpha, signed=True, digits=60):
             return x, slope
 
         def potential_decrease(eta, step, d, log_a):
-            """Return the derivative along d of the dual objective at eta + step d (None outside)."""
+            """Return the dual objective's derivative along d at eta + step d (None outside)."""
             state = evaluate(eta + step * d, log_a)
             if state is None:
                 return None
@@ -81,7 +81,9 @@ def reference_limit(A, y, depth, log_alpha, signed=True, digits=60):
                 raise ArithmeticError("the reference did not converge")
             if log_a == target:
                 break
-            following = max(target, log_a - max(1, abs(log_a) / 4) if theta == 0 else log_a - 3 / theta)
+            following = max(
+                target, log_a - max(1, abs(log_a) / 4) if theta == 0 else log_a - 3 / theta
+            )
             if theta == 0 and log_a < -1:
                 eta = eta * (following / log_a)
             log_a = following

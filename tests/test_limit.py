@@ -75,7 +75,7 @@ def test_depth_one_is_the_least_norm_solution():
 @given(
     seed=st.integers(0, 10**6),
     depth=st.sampled_from([1, *DEPTHS, 2.01, 30]),
-    log_alpha=st.floats(-20, 1),
+    log_alpha=st.floats(-20, 0),
     signed=st.booleans(),
     kind=st.sampled_from(["gaussian", "integer", "duplicates", "rademacher"]),
 )
@@ -213,7 +213,8 @@ def test_one_alpha_a_coordinate():
             limit = flow_limit(Problem(problem.A, y), model)
             assert limit.status == "converged"
             w = problem.A.T @ limit.dual
-            np.testing.assert_allclose(model.signal(w), limit.x, rtol=1e-7, atol=1e-12)
+            # The slack of depth 4 is about 1e-6: w resolves it to six or seven digits.
+            np.testing.assert_allclose(model.signal(w), limit.x, rtol=1e-5, atol=1e-12)
 
 
 def test_operator_and_matrix_agree():
