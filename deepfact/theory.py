@@ -450,7 +450,7 @@ def sign_counterexample() -> tuple[Problem, float, float]:
     -----
     Statement S2 of ``docs/statements.md``. In the positive model of depth 2 the flow's limit is
     the hyperbola point x_1 x_2 = alpha^4, x_1 - x_2 = y, whose gap sqrt(y^2 + 4 alpha^4) - y is
-    about 0.75 > eps. From exp(-1/2 - ...) it is about 0.23.
+    about 0.75 > eps. From exp(-1/2 - ...) it is about 0.05.
     """
     y, eps = 0.1, 0.4
     problem = Problem(np.array([[1.0, -1.0]]), np.array([y]))

@@ -1,3 +1,5 @@
+from itertools import product
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -46,13 +48,12 @@ def close(value, reference, rel=1e-13):
 
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [*DEPTHS, 2.001, 200.0])
-@pytest.mark.parametrize("Q", [0.0, 1e-280, 1e-3, 2.5, 1e150])
-@pytest.mark.parametrize("eps", [1e-250, 1e-6, 1.0, 1e200])
-def test_init_scale_bound_is_the_formula(Q, eps, depth, signed):
-    reference = log_h(Q, eps, 10, depth, signed)
-    value = theory.log_init_scale_bound(Q, eps, 10, depth, signed)
-    assert close(value, reference) or (value == -np.inf and reference < -1e300)
-    assert theory.init_scale_bound(Q, eps, 10, depth, signed) == np.exp(value)
+def test_init_scale_bound_is_the_formula(depth, signed):
+    for Q, eps in product([0.0, 1e-280, 1e-3, 2.5, 1e150], [1e-250, 1e-6, 1.0, 1e200]):
+        reference = log_h(Q, eps, 10, depth, signed)
+        value = theory.log_init_scale_bound(Q, eps, 10, depth, signed)
+        assert close(value, reference) or (value == -np.inf and reference < -1e300), (Q, eps)
+        assert theory.init_scale_bound(Q, eps, 10, depth, signed) == np.exp(value)
 
 
 def test_init_scale_bound_by_hand():
@@ -65,15 +66,14 @@ def test_init_scale_bound_by_hand():
 
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [*DEPTHS, 2.0001, 100.0])
-@pytest.mark.parametrize("log_alpha", [-700.0, -20.0, -1.0, 3.0])
-@pytest.mark.parametrize("Q", [1e-300, 0.3, 1e250])
-def test_gap_bound_is_the_formula(Q, log_alpha, depth, signed):
-    reference = log_gap(Q, 7, depth, log_alpha, signed)
-    value = theory.log_l1_gap_bound(Q, 7, depth, log_alpha=log_alpha, signed=signed)
-    assert close(value, reference)
-    assert theory.l1_gap_bound(Q, 7, depth, log_alpha=log_alpha, signed=signed) == (
-        np.exp(value) if reference < 709 or np.isinf(value) else np.inf
-    )
+def test_gap_bound_is_the_formula(depth, signed):
+    for Q, log_alpha in product([1e-300, 0.3, 1e250], [-700.0, -20.0, -1.0, 3.0]):
+        reference = log_gap(Q, 7, depth, log_alpha, signed)
+        value = theory.log_l1_gap_bound(Q, 7, depth, log_alpha=log_alpha, signed=signed)
+        assert close(value, reference), (Q, log_alpha)
+        assert theory.l1_gap_bound(Q, 7, depth, log_alpha=log_alpha, signed=signed) == (
+            np.exp(value) if reference < 709 or np.isinf(value) else np.inf
+        )
 
 
 def test_gap_bound_by_hand():
@@ -365,7 +365,7 @@ def test_sign_counterexample():
         gaps.append(x[0] + x[1] - y)
         assert mp.almosteq(gaps[-1], mp.sqrt(y**2 + 4 * a**2) - y, rel_eps=mp.mpf(10) ** -25)
     assert gaps[0] > 1.8 * eps  # +1/2 is false
-    assert gaps[1] < 0.6 * eps  # -1/2 holds
+    assert gaps[1] < 0.2 * eps  # -1/2 holds
 
 
 def test_arrays_broadcast():
