@@ -255,6 +255,23 @@ def test_lower_bound_needs_no_trust_in_the_solver(monkeypatch, sigma):
     assert max(bounds) > 0.02 * best.value
 
 
+def test_lower_bound_allows_for_cancellation(monkeypatch):
+    """Nearly dependent rows: A^T eta and <y, eta> are differences of huge terms."""
+    rng = np.random.default_rng(5)
+    row = rng.uniform(0.5, 2.0, 6)
+    A = np.vstack([row, row + 1e-11 * rng.standard_normal(6), rng.standard_normal(6)])
+    problem = Problem(A, A @ [0.0, 1.0, 0.0, -2.0, 0.0, 0.0])
+
+    def lie(*_):
+        eta = rng.standard_normal() * np.array([1.0, -1.0, 0.0]) * 1e10
+        return rng.standard_normal(6), eta + rng.standard_normal(3), "lie"
+
+    check_certificate(basis_pursuit(problem), problem)
+    monkeypatch.setattr(_Program, "run", lie)
+    for _ in range(100):
+        check_certificate(basis_pursuit(problem), problem)
+
+
 def test_failing_solver(monkeypatch):
     def fail(*_, **__):
         raise cp.error.SolverError("out of luck")
