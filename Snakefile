@@ -33,13 +33,30 @@ def notebook_parameters(wildcards):
         "results_dir": RESULTS,
         "stop_if_violated": False,
     }
+    if wildcards.notebook == "06_measurements":
+        parameters["data_dir"] = FIGURES
     return yaml.safe_dump(
         parameters, default_flow_style=True, width=float("inf")
     ).strip()
 
 
+def measured_rates(wildcards):
+    """Name what a notebook draws but does not compute."""
+    if wildcards.notebook == "06_measurements":
+        return expand(rules.recovery.output, signal=["signed", "nonnegative"])
+    return []
+
+
+def recovery_parameters(wildcards):
+    """Write the parameters of the recovery experiment as one line of YAML."""
+    return yaml.safe_dump(
+        config["recovery"], default_flow_style=True, width=float("inf")
+    ).strip()
+
+
 wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
+    signal="signed|nonnegative",
 
 
 localrules:
@@ -54,10 +71,53 @@ rule all:
         statements_hold=f"{RESULTS}/statements_hold",
 
 
+rule recovery:
+    """Measure recovery rates (S14): many processes, finished cells survive a killed run."""
+    input:
+        package=[
+            f"deepfact/{name}.py"
+            for name in [
+                "phase_transition",
+                "experiments/measurements",
+                "limit",
+                "interior_point",
+                "model",
+                "problem",
+                "basis_pursuit",
+                "theory",
+            ]
+        ],
+        script="workflow/recovery.py",
+        lock="requirements.lock",
+    output:
+        f"{FIGURES}/recovery_{{signal}}.csv",
+    log:
+        f"{LOGS}/recovery_{{signal}}.log",
+    benchmark:
+        f"{LOGS}/recovery_{{signal}}.benchmark.tsv"
+    conda:
+        "environment.yml"
+    threads: workflow.cores
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        signal=lambda wildcards: (
+            "--nonnegative" if wildcards.signal == "nonnegative" else ""
+        ),
+        parameters=recovery_parameters,
+        checkpoint=f"{RESULTS}/recovery_{{signal}}.jsonl",
+    shell:
+        "python -m workflow.recovery {params.signal} --workers {threads}"
+        " --checkpoint {params.checkpoint} --output {output}"
+        " --parameters {params.parameters:q} > {log} 2>&1"
+
+
 rule notebook:
     """Execute a notebook with papermill: its figure, the figure's data and its rows of the table of statements."""
     input:
         notebook="notebooks/{notebook}.ipynb",
+        rates=measured_rates,
         package=PACKAGE,
         lock="requirements.lock",
     output:

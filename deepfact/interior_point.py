@@ -171,8 +171,8 @@ def interior_point(
         error = np.linalg.norm(st.y - st.A @ curve.signal(st.p)) / size
         gap = np.sum(st.p * st.s / np.maximum(1.0, st.sigma)) / np.sum(st.p)
         near = error < goal and gap < goal
-        if near and st.row_space is not None:
-            near = bool(np.all(st.s < 1e-9 * curve.lag(st.p), where=st.sigma < 1e-3))
+        if near and theta > 0 and not holds:
+            near = _resolved(st, curve)
         if near:
             x, eta, met, more = finish(st, curve, size)
             count, goal = count + more, 1e-2 * goal
@@ -308,6 +308,23 @@ def _project_slacks(st: _State, curve: _Curve) -> None:
         st.sigma[branch[tight], tight] = np.where(projected > 0, projected, slack)
 
 
+def _resolved(st: _State, curve: _Curve) -> bool:
+    """Return whether the products on the support are determined by now.
+
+    Independent columns are, by A x = y alone. Between columns that depend on each other the slacks
+    decide, which must then be near the curve for Newton steps to finish.
+    """
+    support = (st.sigma < 0.1) & (st.p > 1e-10 * st.p.max())
+    st.settled = bool(np.all(st.s < 1e-2 * curve.lag(st.p), where=support))
+    if st.settled:
+        return True
+    columns = st.A[:, support.any(axis=0)]
+    if columns.shape[1] > columns.shape[0]:
+        return False
+    sizes = np.abs(np.diag(qr(columns, mode="r", pivoting=True)[0]))
+    return bool(sizes[-1] > 1e-8 * sizes[0])
+
+
 def _refine(st: _State, curve: _Curve, size: float):
     """Put every product on its curve and take Newton steps with one more factorisation.
 
@@ -317,7 +334,7 @@ def _refine(st: _State, curve: _Curve, size: float):
     theta = curve.theta
     free = st.sigma < 0.1
     p, sigma, eta = st.p, st.sigma, st.eta
-    if st.row_space is None:  # independent columns: their slacks can be what they should
+    if not st.settled:  # independent columns: their slacks can be what they should
         sigma = np.where(free, curve.lag(p), sigma)
     p = np.where(free, p, curve.on(st.v, sigma))
     lag = np.where(free, curve.lag(p), sigma)
@@ -370,10 +387,12 @@ def _descend(st: _State, curve: _Curve, size: float):
         return x, p * np.exp(theta * up) + q * np.exp(theta * down)
 
     v, best = st.v[0], np.inf
-    for count in range(60):  # noqa: B007
+    for count in range(60):
         x, slope = signal(v)
         off = np.linalg.norm(st.y - st.A @ x) / size
         if not np.isfinite(off) or off < 1e-14 or (off < 1e-12 and off > 0.1 * best):
+            break
+        if count > 20 and off > 1e-3:  # the dual diverges where products vanish in the limit
             break
         best = min(best, off)
         solve = _factorise(st, curve, np.maximum(slope + 0.1 * off * np.mean(np.abs(x)), _FLOOR))

@@ -83,9 +83,11 @@ class Problem:
             The matrix (the array itself where ``A`` is one: do not write to it).
         """
         if isinstance(self.A, LinearOperator):
-            # The shorter side is the cheaper one to probe.
-            if self.M <= self.N:
-                return np.ascontiguousarray(self.A.rmatmat(np.eye(self.M)).T)
+            if self.M <= self.N:  # the shorter side is the cheaper one to probe
+                try:
+                    return np.ascontiguousarray(self.A.rmatmat(np.eye(self.M)).T)
+                except NotImplementedError:  # no adjoint was given
+                    pass
             return np.asarray(self.A.matmat(np.eye(self.N)))
         return self.A
 

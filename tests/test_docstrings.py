@@ -28,7 +28,7 @@ def public_objects():
     found = {}
     for name in deepfact.__all__:
         value = getattr(deepfact, name)
-        if not inspect.ismodule(value):
+        if inspect.isclass(value) or inspect.isroutine(value):
             found[f"{value.__module__}.{value.__name__}"] = value
     for info in pkgutil.iter_modules(deepfact.__path__, "deepfact."):
         if info.ispkg:

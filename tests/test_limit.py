@@ -275,3 +275,16 @@ def test_a_new_parametrisation_is_one_small_class():
 def test_bad_input(problem, model, error, match):
     with pytest.raises(error, match=match):
         flow_limit(problem, model)
+
+
+@pytest.mark.parametrize(
+    ("depth", "log_alpha", "delta"),
+    [(6, -3.07, 1.1967681354359727e-05), (4, -6.9, 1.3e-06), (4, -4.6, 1.3e-4), (3, -9.0, 1e-3)],
+)
+def test_nearly_equal_columns(depth, log_alpha, delta):
+    """Between nearly equal columns the slacks decide, not A x = y alone."""
+    A = np.array([[1.0, 1.0 + delta]])
+    y = A @ np.array([0.0, 1.0])
+    limit = flow_limit(Problem(A, y), DeepFactorization(depth, log_alpha=log_alpha))
+    x, _ = reference_limit(A, y, depth, log_alpha)
+    np.testing.assert_allclose(limit.x, [float(value) for value in x], rtol=1e-8)

@@ -52,6 +52,12 @@ def test_dct_rows_are_orthogonal_and_the_adjoint_is_one():
     np.testing.assert_allclose(problem.A @ np.eye(32), A, atol=1e-14)
 
 
+def test_dense_form_of_an_operator_without_adjoint():
+    A = np.random.default_rng(0).standard_normal((3, 7))
+    problem = Problem(LinearOperator((3, 7), matvec=lambda x: A @ x, dtype=float), np.ones(3))
+    np.testing.assert_allclose(problem.dense(), A, atol=1e-15)
+
+
 def test_dense_form_of_a_tall_operator():
     A = np.random.default_rng(0).standard_normal((7, 3))
     problem = Problem(aslinearoperator(A), np.ones(7))
