@@ -441,6 +441,10 @@ def initial_factors(model: DeepFactorization, N: int) -> np.ndarray:
         If ``model`` is no DeepFactorization or ``N`` no integer.
     ValueError
         If the depth is no integer >= 2, N < 1, alpha's length is not N, or alpha underflows.
+
+    Notes
+    -----
+    Section "Conventions" of ``docs/statements.md``.
     """
     if not isinstance(model, DeepFactorization):
         raise TypeError(f"model must be a DeepFactorization, got {type(model).__name__}")

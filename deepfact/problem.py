@@ -86,7 +86,7 @@ class Problem:
             if self.M <= self.N:  # the shorter side is the cheaper one to probe
                 try:
                     return np.ascontiguousarray(self.A.rmatmat(np.eye(self.M)).T)
-                except NotImplementedError:  # no adjoint was given
+                except (NotImplementedError, TypeError):  # no adjoint was given
                     pass
             return np.asarray(self.A.matmat(np.eye(self.N)))
         return self.A
