@@ -126,21 +126,19 @@ class _PseudoInverse:
     """A^+ and, where rows of A depend on each other, an orthonormal basis of its range."""
 
     def __init__(self, A: np.ndarray) -> None:
-        self.range = None
-        self.reduced = A
-        gram = A @ A.T
+        self.range, self.reduced, self._sizes = None, A, None
         try:
-            factor = cho_factor(gram / (np.abs(gram).max() or 1.0), lower=True)
-            pivots = np.diag(factor[0])
-            independent = pivots.min() > 1e-6 * pivots.max()
+            self._factor = cho_factor(A @ A.T, lower=True)
+            pivots = np.diag(self._factor[0])
+            well = pivots.min() > 1e-3 * pivots.max()
         except LinAlgError:
-            independent = False
-        if not independent:
-            U, sizes, _ = svd(A, full_matrices=False)
-            self.range = U[:, sizes > 1e-12 * sizes[0]] if sizes[0] > 0 else U[:, :0]
-            self.reduced = self.range.T @ A
-        if len(self.reduced):
-            self._factor = cho_factor(self.reduced @ self.reduced.T, lower=True)
+            well = False
+        if not well:
+            U, sizes, Vt = svd(A, full_matrices=False)
+            rank = int(np.sum(sizes > 1e-12 * sizes[0])) if sizes[0] > 0 else 0
+            self._sizes, self._rows = sizes[:rank], Vt[:rank]
+            self.range = U[:, :rank]
+            self.reduced = self._sizes[:, None] * self._rows
 
     def restrict(self, y: np.ndarray) -> np.ndarray:
         return y if self.range is None else self.range.T @ y
@@ -149,9 +147,9 @@ class _PseudoInverse:
         return dual if self.range is None else self.range @ dual
 
     def __call__(self, y: np.ndarray) -> np.ndarray:
-        if not len(self.reduced):
-            return np.zeros(self.reduced.shape[1])
-        return self.reduced.T @ cho_solve(self._factor, self.restrict(y))
+        if self._sizes is None:
+            return self.reduced.T @ cho_solve(self._factor, y)
+        return self._rows.T @ (self.restrict(y) / self._sizes)
 
 
 def _solve(A, y, pseudo, model):
