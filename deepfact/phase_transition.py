@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -208,9 +209,10 @@ def phase_transition(
     stamp = hashlib.sha256(repr((N, settings)).encode()).hexdigest()[:16]
     if checkpoint is not None and Path(checkpoint).exists():
         for line in Path(checkpoint).read_text().splitlines():
-            record = json.loads(line) if line.endswith("]") else []
-            if len(record) == 6 and record[0] == stamp:
-                done[record[1], record[2]] = record[1:]
+            with contextlib.suppress(json.JSONDecodeError):  # a line that a kill cut short
+                record = json.loads(line)
+                if record[0] == stamp:
+                    done[record[1], record[2]] = record[1:]
     for M, s in cells:
         if s >= M:
             done[M, s] = [M, s, [0, 0, 0, 0], [0, 0, 0], 0]
@@ -226,7 +228,7 @@ def phase_transition(
         if checkpoint is not None:
             Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
             with Path(checkpoint).open("a") as file:
-                file.write(json.dumps([stamp, *record]) + "\n")
+                file.write("\n" + json.dumps([stamp, *record]))
     rows = [done[M, s] for M, s in cells]
     return PhaseTransition(
         N=N,

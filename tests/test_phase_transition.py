@@ -1,0 +1,140 @@
+"""Recovery experiments: the same counts whatever the workers, resumable, and of the right size."""
+
+import json
+
+import numpy as np
+import pytest
+
+import deepfact as df
+from deepfact.experiments import measurements
+from deepfact.phase_transition import recovery_trial
+
+CELLS = [(6, 2), (12, 2), (18, 2), (18, 18), (20, 1)]
+
+
+def counts(result):
+    return result.recovered.tolist(), result.disagreements.tolist(), result.lp_solves.tolist()
+
+
+def test_results_do_not_depend_on_workers_or_order():
+    one = df.phase_transition(20, CELLS, 4, seed=3, workers=1)
+    two = df.phase_transition(20, CELLS, 4, seed=3, workers=2)
+    assert counts(one) == counts(two)
+    backwards = df.phase_transition(20, CELLS[::-1], 4, seed=3, workers=1)
+    np.testing.assert_array_equal(backwards.recovered[::-1], one.recovered)
+    other = df.phase_transition(20, CELLS, 4, seed=4, workers=1)
+    assert counts(other) != counts(one)
+
+
+def test_an_interrupted_run_is_taken_up(tmp_path):
+    whole = df.phase_transition(20, CELLS, 3, seed=0, workers=1)
+    checkpoint = tmp_path / "cells.jsonl"
+    df.phase_transition(20, CELLS[:3], 3, seed=0, workers=1, checkpoint=checkpoint)
+    lines = checkpoint.read_text().strip().splitlines()
+    assert len(lines) == 3
+    # A line cut short by a kill, and a cell of another experiment, are not taken.
+    forged = [*json.loads(lines[0])[:3], [9, 9, 9, 9], [9, 9, 9], 9]
+    checkpoint.write_text(
+        "\n".join([*lines[:2], json.dumps(["another", *forged[1:]]), lines[2][:-4]])
+    )
+    again = df.phase_transition(20, CELLS, 3, seed=0, workers=1, checkpoint=checkpoint)
+    assert counts(again) == counts(whole)
+    kept = json.loads(lines[1])
+    kept[3] = [3, 3, 3, 3]  # what stands in the file is believed
+    checkpoint.write_text(json.dumps(kept) + "\n")
+    believed = df.phase_transition(20, CELLS, 3, seed=0, workers=1, checkpoint=checkpoint)
+    assert (kept[1], kept[2]) in CELLS
+    assert believed.recovered[CELLS.index((kept[1], kept[2]))].tolist() == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_basis_pursuit_is_decided_as_the_linear_program_decides(nonnegative):
+    """The certificate's verdict against cvxpy on instances around the transition."""
+    decided = 0
+    for k in range(12):
+        seed = np.random.SeedSequence(5, spawn_key=(k,))
+        recovered, solved = recovery_trial(12, 30, 3, nonnegative, (-69.0, -11.5), 1e-3, seed)
+        problem = df.gaussian_problem(
+            12, 30, 3, seed=np.random.default_rng(seed), nonnegative=nonnegative
+        )
+        best = df.basis_pursuit(problem, nonnegative=nonnegative)
+        error = np.linalg.norm(best.x - problem.x_true) / np.linalg.norm(problem.x_true)
+        assert recovered[3] == (error <= 1e-3)
+        decided += not solved
+    assert decided >= 8
+
+
+def test_easy_and_impossible_cells():
+    result = df.phase_transition(30, [(25, 1), (30, 3), (3, 3), (4, 3)], 5, workers=1)
+    assert result.recovered[0].tolist() == [0, 5, 5, 5]
+    assert result.recovered[1].tolist() == [5, 5, 5, 5]  # M = N: the solution is unique
+    assert result.recovered[2].tolist() == [0, 0, 0, 0]
+    assert result.recovered[3][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"cells": [(21, 1)]}, ValueError, "cells must have M <= N"),
+        ({"cells": [(5, 21)]}, ValueError, "cells must have M <= N"),
+        ({"cells": [(0, 1)]}, ValueError, "cells' M must be at least 1"),
+        ({"cells": [(5, 1.5)]}, TypeError, "cells' s must be an integer"),
+        ({"trials": 0}, ValueError, "trials must be at least 1"),
+        ({"tolerance": 0.0}, ValueError, "tolerance must be greater"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+    ],
+)
+def test_bad_input(arguments, error, match):
+    with pytest.raises(error, match=match):
+        df.phase_transition(**{"N": 20, "cells": [(5, 1)], "trials": 1, "workers": 1} | arguments)
+
+
+def test_logistic_fit_finds_a_known_curve():
+    rng = np.random.default_rng(0)
+    M = np.arange(10, 40, 2)
+    midpoint, scale, trials = 24.3, 2.5, np.full(15, 4000)
+    recovered = rng.binomial(trials, 1 / (1 + np.exp(-(M - midpoint) / scale)))
+    fit = measurements.logistic_fit(M, recovered, trials)
+    assert abs(fit.midpoint - midpoint) < 4 * fit.midpoint_error < 0.3
+    width = scale * 4 / np.sqrt(2 * np.pi)
+    assert abs(fit.width - width) < 4 * fit.width_error < 0.5
+    with pytest.raises(ValueError, match="recovered must have both"):
+        measurements.logistic_fit(M, trials, trials)
+
+
+def test_binomial_interval_covers():
+    rng = np.random.default_rng(0)
+    for chance in (0.02, 0.5, 0.97):
+        lower, upper = measurements.binomial_interval(rng.binomial(20, chance, 4000), 20)
+        assert np.mean((lower <= chance) & (chance <= upper)) >= 0.945
+    lower, upper = measurements.binomial_interval(np.array([0, 20]), np.array([20, 20]))
+    assert lower[0] == 0
+    assert upper[1] == 1
+    np.testing.assert_allclose([upper[0], 1 - lower[1]], 1 - 0.025 ** (1 / 20))
+
+
+def test_table_survives_its_file(tmp_path):
+    table = measurements.recovery_table(
+        nonnegative=False,
+        seed=1,
+        unknowns=12,
+        side=3,
+        trials=1,
+        cut_unknowns=20,
+        cut_nonzeros=2,
+        cut_points=3,
+        cut_trials=2,
+        growth_unknowns=[16],
+        growth_nonzeros=1,
+        growth_points=3,
+        growth_trials=2,
+        log10_alpha_2=-20,
+        log10_alpha_3=-5,
+        workers=1,
+    )
+    path = tmp_path / "new" / "table.csv"
+    measurements.save_table(table, path)
+    loaded = measurements.load_table(path)
+    for name in measurements.COLUMNS:
+        np.testing.assert_array_equal(loaded[name], table[name])
+    assert (table["part"] == "grid").sum() == 9
