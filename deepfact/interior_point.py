@@ -387,6 +387,7 @@ def _descend(st: _State, curve: _Curve, size: float):
         return x, p * np.exp(theta * up) + q * np.exp(theta * down)
 
     v, best = st.v[0], np.inf
+    start = st.eta if st.Q is None else st.Q @ st.eta
     for count in range(60):
         x, slope = signal(v)
         off = np.linalg.norm(st.y - st.A @ x) / size
@@ -407,7 +408,10 @@ def _descend(st: _State, curve: _Curve, size: float):
 
         length = _line_minimum(fall)
         v, st.eta = v + length * dv, st.eta + length * d_eta
-    return x, st.eta, bool(off < 1e-12), count
+    eta, met = st.eta, bool(off < 1e-12)
+    if not met:  # the state goes on from where it was, in its present basis
+        st.eta = start if st.Q is None else st.Q.T @ start
+    return x, eta, met, count
 
 
 def _line_minimum(derivative) -> float:

@@ -288,3 +288,21 @@ def test_nearly_equal_columns(depth, log_alpha, delta):
     limit = flow_limit(Problem(A, y), DeepFactorization(depth, log_alpha=log_alpha))
     x, _ = reference_limit(A, y, depth, log_alpha)
     np.testing.assert_allclose(limit.x, [float(value) for value in x], rtol=1e-8)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 10, np.inf])
+@pytest.mark.parametrize("alpha", [1.1, 1.0, 0.5, 0.1])
+def test_dual_belongs_to_the_signal(depth, alpha):
+    """x = X(A^T nu) also where the first attempt on the dual alone is given up."""
+    for seed in range(12):
+        rng = np.random.default_rng(np.random.SeedSequence(0).spawn(100)[seed])
+        A = rng.standard_normal((20, 60)) / np.sqrt(20)
+        x = np.zeros(60)
+        x[:4] = np.abs(rng.standard_normal(4))
+        model = DeepFactorization(depth, alpha, signed=False)
+        limit = flow_limit(Problem(A, A @ x), model)
+        if limit.status == "converged" and limit.lower_bound > 0:
+            w = A.T @ limit.dual
+            np.testing.assert_allclose(model.signal(w), limit.x, rtol=1e-4, atol=1e-9)
+        else:  # no strictly positive feasible point
+            assert limit.residual < 1e-10
