@@ -33,7 +33,7 @@ def test_generated_table_agrees_with_the_table_of_statements():
 
 def test_files_that_are_linked_exist():
     links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT)
-    assert "figures/00_tour.png" in links
+    assert "figures/12_depth_side_by_side.png" in links
     missing = [link for link in links if not Path(link).exists()]
     assert not missing
 

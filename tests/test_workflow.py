@@ -213,6 +213,7 @@ def test_smoke_run_builds_everything(smoke):
     build = smoke / "build/smoke"
     wanted = {f"{notebook}.{ending}" for notebook in NOTEBOOKS for ending in ENDINGS}
     wanted |= {"statements.csv", "statements.md"}
+    wanted |= {"recovery_signed.csv", "recovery_nonnegative.csv"}
     assert {path.name for path in (build / "figures").iterdir()} == wanted
     assert all(path.stat().st_size for path in (build / "figures").iterdir())
     for notebook in NOTEBOOKS:
