@@ -138,3 +138,9 @@ def test_table_survives_its_file(tmp_path):
     for name in measurements.COLUMNS:
         np.testing.assert_array_equal(loaded[name], table[name])
     assert (table["part"] == "grid").sum() == 9
+
+
+def test_depth_two_and_basis_pursuit_agree_as_the_scale_shrinks():
+    differ = measurements.depth_two_by_scale(14, 40, 4, 12, False, [-1, -300], 0)
+    assert differ[0] > differ[1]
+    assert differ[1] <= 1

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import beta
 
-from deepfact.phase_transition import PhaseTransition, phase_transition
+from deepfact.phase_transition import PhaseTransition, phase_transition, recovery_trial
 from deepfact.theory import recovery_threshold, recovery_window
 
 COLUMNS = (
@@ -147,6 +147,49 @@ def _append(rows: dict[str, list], part: str, result: PhaseTransition) -> None:
         values += (*result.recovered[k], *result.disagreements[k], result.lp_solves[k])
         for name, value in zip(COLUMNS, values, strict=True):
             rows[name].append(value)
+
+
+def depth_two_by_scale(
+    M: int,
+    N: int,
+    s: int,
+    trials: int,
+    nonnegative: bool,
+    log10_alphas: list[float],
+    seed: int,
+) -> np.ndarray:
+    """Count the instances of one cell on which depth 2 and basis pursuit disagree, by init scale.
+
+    Parameters
+    ----------
+    M, N, s : int
+        Measurements, unknowns, nonzeros.
+    trials : int
+        Instances: the first ones of the cell in `phase_transition`.
+    nonnegative : bool
+        Nonnegative or signed vectors.
+    log10_alphas : list of float
+        The init scales of depth 2.
+    seed : int
+        The experiment's seed.
+
+    Returns
+    -------
+    ndarray of int, shape (scales,)
+        Disagreements.
+
+    Notes
+    -----
+    Statements S7 and S14 of ``docs/statements.md``: depth 2 leaves an error alpha^(2(1-rho)).
+    """
+    differ = np.zeros(len(log10_alphas), dtype=int)
+    for trial in range(trials):
+        sequence = np.random.SeedSequence(seed, spawn_key=(N, M, s, trial))
+        for k, scale in enumerate(log10_alphas):
+            scales = (scale * np.log(10), np.log(1e-5))
+            found, _ = recovery_trial(M, N, s, nonnegative, scales, 1e-3, sequence)
+            differ[k] += found[1] != found[3]
+    return differ
 
 
 def save_table(table: dict[str, np.ndarray], path: str | Path) -> None:
