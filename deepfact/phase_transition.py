@@ -181,7 +181,8 @@ def phase_transition(
     workers : int, optional
         Processes, each with one BLAS thread (default: one a core; 1 runs in this process).
     checkpoint : path, optional
-        A file that collects finished cells; a run with the same arguments takes them up.
+        A file that collects finished cells; a run with the same arguments and the same code
+        takes them up.
 
     Returns
     -------
@@ -206,7 +207,7 @@ def phase_transition(
             raise ValueError(f"cells must have M <= N and s <= N = {N}, got ({M}, {s})")
     settings = (trials, bool(nonnegative), tuple(map(float, log_alphas)), tolerance, seed)
     done = {}
-    stamp = hashlib.sha256(repr((N, settings)).encode()).hexdigest()[:16]
+    stamp = _stamp(N, settings)
     if checkpoint is not None and Path(checkpoint).exists():
         for line in Path(checkpoint).read_text().splitlines():
             with contextlib.suppress(json.JSONDecodeError):  # a line that a kill cut short
@@ -239,6 +240,14 @@ def phase_transition(
         disagreements=np.array([row[3] for row in rows]),
         lp_solves=np.array([row[4] for row in rows]),
     )
+
+
+def _stamp(N, settings) -> str:
+    """Return a mark of the experiment and of the code that it depends on."""
+    folder = Path(__file__).parent
+    names = ("problem", "model", "limit", "interior_point", "basis_pursuit", "phase_transition")
+    code = b"".join((folder / f"{name}.py").read_bytes() for name in names)
+    return hashlib.sha256(repr((N, settings)).encode() + code).hexdigest()[:16]
 
 
 def _run(tasks, workers):
