@@ -1,0 +1,798 @@
+"""Gradient descent against the flow: statements S10, S11 and S12."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.linalg import qr, svd
+from scipy.stats import t as student
+
+from deepfact import rates
+from deepfact.basis_pursuit import basis_pursuit
+from deepfact.descent import gradient_descent
+from deepfact.figures import OKABE_ITO
+from deepfact.flow import gradient_flow
+from deepfact.limit import flow_limit
+from deepfact.model import DeepFactorization, MirrorMap
+from deepfact.problem import Problem, gaussian_problem
+
+
+def fitted_slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Fit a line by least squares.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (K,)
+        At least three points.
+
+    Returns
+    -------
+    slope : float
+        The slope.
+    half_width : float
+        Half the width of its 95 % confidence interval (Student's t with K - 2 degrees).
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    centred = x - x.mean()
+    slope = centred @ y / (centred @ centred)
+    rest = y - y.mean() - slope * centred
+    free = len(x) - 2
+    spread = np.sqrt(rest @ rest / free / (centred @ centred))
+    return float(slope), float(student.ppf(0.975, free) * spread)
+
+
+def order_of_descent(
+    problem: Problem, model: DeepFactorization, fraction: float, halvings: int
+) -> dict[str, np.ndarray]:
+    """Compare descent and flow at one time while the step is halved.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    model : DeepFactorization
+        Depth, init scale, signed or positive.
+    fraction : float
+        The time at which the flow's loss has fallen to this fraction of the first one.
+    halvings : int
+        Number of halvings of the first step, which is 1/8 of the largest stable one.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (halvings + 1,)
+        ``step`` and ``error`` = norm(x_descent - x_flow)/norm(x_flow).
+    """
+    path = gradient_flow(problem, model)
+    time = path.times[np.argmax(path.loss <= fraction * path.loss[0])]
+    first = time / np.ceil(8 * time / stable_step(problem, model))
+    target = gradient_flow(problem, model, times=[time]).x[0]
+    steps = first / 2.0 ** np.arange(halvings + 1)
+    errors = []
+    for step in steps:
+        run = gradient_descent(
+            problem, model, step, max_iterations=round(time / step), tolerance=0.0, records=1
+        )
+        errors.append(np.linalg.norm(run.x[-1] - target) / np.linalg.norm(target))
+    return {"step": steps, "error": np.array(errors)}
+
+
+def limit_factors(problem: Problem, model: DeepFactorization) -> np.ndarray:
+    """Return the factors at the flow's limit.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    model : DeepFactorization
+        The model, of finite depth >= 2.
+
+    Returns
+    -------
+    ndarray of shape (2, N) or (1, N)
+        The rows u and v (positive model: u), so that x = u^L - v^L.
+    """
+    limit = flow_limit(problem, model)
+    if not limit.success:
+        raise RuntimeError(f"flow_limit: {limit.message}")
+    logs = model._log_pq(limit.x) if model.signed else model.log_products_of(limit.x)[:1]
+    return np.exp(np.array(logs) / model.depth)
+
+
+def stable_step(problem: Problem, model: DeepFactorization) -> float:
+    """Return the predicted largest stable step at the flow's limit (S10).
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    model : DeepFactorization
+        The model, of finite depth >= 2.
+
+    Returns
+    -------
+    float
+        2/lambda_max.
+    """
+    factors = limit_factors(problem, model)
+    v = factors[1] if model.signed else None
+    return rates.stability_limit(problem.dense(), factors[0], v, model.depth)
+
+
+def measured_stable_step(
+    problem: Problem,
+    model: DeepFactorization,
+    seed: int | np.random.SeedSequence,
+    iterations: int = 3000,
+    bisections: int = 14,
+) -> float:
+    """Find by bisection the step at which descent near the limit turns from decay to growth.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    model : DeepFactorization
+        The model, of finite integer depth >= 2.
+    seed : int or SeedSequence
+        Source of the perturbation: all 2L factors are moved by 1e-6, each its own way.
+    iterations : int, optional
+        Steps of each run (default: 3000).
+    bisections : int, optional
+        Number of bisections of the logarithm of the step (default: 14).
+
+    Returns
+    -------
+    float
+        The largest stable step found.
+    """
+    rng = np.random.default_rng(seed)
+    factors = limit_factors(problem, model)
+    start = np.repeat(factors[:, None], int(model.depth), axis=1)
+    start = start + 1e-6 * np.max(factors) * rng.standard_normal(start.shape)
+
+    def grows(step):
+        """Whether the loss is ever ten times the first one: linearly stable, it only falls."""
+        run = gradient_descent(
+            problem, step_size=step, max_iterations=iterations, factors=start, tolerance=0.0
+        )
+        return run.status == "diverged" or np.max(run.loss) > 10 * run.loss[0]
+
+    # A first guess from the size of the matrix alone, without the formula to be tested.
+    low = high = 1.0 / np.linalg.norm(problem.dense(), 2) ** 2
+    while grows(low):
+        low /= 2
+    high = max(high, 2 * low)
+    while not grows(high):
+        low, high = high, 2 * high
+    for _ in range(bisections):
+        middle = np.sqrt(low * high)
+        low, high = (low, middle) if grows(middle) else (middle, high)
+    return float(np.sqrt(low * high))
+
+
+def stability_trials(
+    size: tuple[int, int, int],
+    trials: int,
+    depths: list[int],
+    log10_a: list[float],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Measure the largest stable step on random problems in both models.
+
+    Parameters
+    ----------
+    size : tuple of int
+        M, N and s of Gaussian problems.
+    trials : int
+        Problems for each depth, init scale and model.
+    depths : list of int
+        Numbers L of factors.
+    log10_a : list of float
+        Init scales as log10 of a = alpha^L.
+    seed : int
+        Seed; each run has its own stream.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Columns ``depth``, ``log10_a``, ``signed``, ``predicted`` and ``measured``.
+    """
+    cases = [
+        (depth, scale, signed)
+        for depth in depths
+        for scale in log10_a
+        for signed in (False, True)
+        for _ in range(trials)
+    ]
+    rows = []
+    for case, stream in zip(cases, np.random.SeedSequence(seed).spawn(len(cases)), strict=True):
+        depth, scale, signed = case
+        draw, move = stream.spawn(2)
+        problem = gaussian_problem(*size, seed=draw, nonnegative=not signed)
+        model = DeepFactorization(depth, log_alpha=scale * np.log(10) / depth, signed=signed)
+        predicted = stable_step(problem, model)
+        rows.append([*case, predicted, measured_stable_step(problem, model, move)])
+    names = ("depth", "log10_a", "signed", "predicted", "measured")
+    return dict(zip(names, np.array(rows, dtype=float).T, strict=True))
+
+
+def escape_trials(
+    targets: list[float], depths: list[float], alphas: list[float], threshold: float
+) -> dict[str, np.ndarray]:
+    """Test the escape time on a diagonal problem, where each coordinate moves by itself.
+
+    Parameters
+    ----------
+    targets : list of float
+        The entries of y; A is the identity.
+    depths : list of float
+        Numbers L of factors.
+    alphas : list of float
+        Init scales (infinite depth: mu).
+    threshold : float
+        The size to be reached, as a fraction of the target.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Columns ``depth``, ``alpha``, ``target``, ``earliest``, ``latest`` (the escape times at the
+        drifts y - a and y - X, between which the true drift lies) and ``margin``: the smaller of
+        (X - x(earliest))/X and (x(latest) - X)/X, less the integrator's error. Left out: a >= X,
+        and escapes too sharp for the integrator, whose own estimate then exceeds 1e-3.
+    """
+    y = np.asarray(targets, dtype=float)
+    problem = Problem(np.eye(len(y)), y)
+    X = threshold * y
+    rows = []
+    for depth in depths:
+        for alpha in alphas:
+            model = DeepFactorization(depth, alpha, signed=False)
+            a = float(np.exp(model.log_product))
+            if a >= X.min():
+                continue
+            earliest = rates.escape_time(X, y - a, depth, alpha)
+            latest = rates.escape_time(X, y - X, depth, alpha)
+            times = np.sort(np.concatenate([earliest, latest]))
+            path = gradient_flow(problem, model, times=times)
+            if np.max(path.error) > 1e-3:
+                continue
+            for i in range(len(y)):
+                first, last = np.searchsorted(times, [earliest[i], latest[i]])
+                early = (X[i] - path.x[first, i]) / X[i] - path.error[first]
+                late = (path.x[last, i] - X[i]) / X[i] - path.error[last]
+                margin = min(early, late) if path.status != "failed" else np.nan
+                rows.append([depth, alpha, y[i], earliest[i], latest[i], margin])
+    names = ("depth", "alpha", "target", "earliest", "latest", "margin")
+    return dict(zip(names, np.array(rows).reshape(-1, len(names)).T, strict=True))
+
+
+def slowest_mode(problem: Problem, model: DeepFactorization) -> tuple[float, np.ndarray]:
+    """Return the rate at which the last residual direction decays at the limit, and the direction.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    model : DeepFactorization
+        The model.
+
+    Returns
+    -------
+    rate : float
+        The least eigenvalue of A diag(X'(w)) A^T at the flow's limit, from singular values.
+    direction : ndarray of shape (M,)
+        Its eigenvector.
+    """
+    limit = flow_limit(problem, model)
+    if not limit.success:
+        raise RuntimeError(f"flow_limit: {limit.message}")
+    large, small = model.log_products_of(limit.x)
+    # X' = k a^(-theta) (p^(1 + theta) + q^(1 + theta)), L(u^(2L-2) + v^(2L-2)) in the factors.
+    shift = model.log_rate - model.theta * model.log_product
+    slope = (1 + model.theta) * large + shift
+    if small is not None:
+        slope = np.logaddexp(slope, (1 + model.theta) * small + shift)
+    rows = np.exp(slope / 2)[:, None] * problem.dense().T
+    # Rows of very different size: sorted, with pivoted columns, QR keeps the small values.
+    rows = rows[np.argsort(-np.linalg.norm(rows, axis=1))]
+    R, order = qr(rows, mode="r", pivoting=True)
+    _, sizes, V = svd(R[: problem.M])
+    direction = np.empty(problem.M)
+    direction[order] = V[-1]
+    return float(sizes[-1]) ** 2, direction
+
+
+def predicted_exponents(problem: Problem, depth: float) -> tuple[float, float]:
+    """Return the exponents of alpha in the late rate and the residual's height (S11).
+
+    Parameters
+    ----------
+    problem : Problem
+        A problem whose l1-minimiser is unique and nondegenerate.
+    depth : float
+        Number L of factors, finite.
+
+    Returns
+    -------
+    tuple of float
+        The exponents; at depth 2 they depend on the problem.
+    """
+    if depth > 2:
+        return rates.plateau_exponents(depth)
+    best = basis_pursuit(problem)
+    x = np.where(np.abs(best.x) > 1e-8 * np.abs(best.x).max(), best.x, 0.0)
+    return rates.plateau_exponents(depth, 1 - rates.l1_error_exponent(problem, x) / 2)
+
+
+def rate_exponent(
+    problem: Problem, depth: float, log10_alphas: list[float]
+) -> tuple[float, float, float]:
+    """Fit the exponent of the late rate to exact limits.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    depth : float
+        Number L of factors, finite.
+    log10_alphas : list of float
+        Init scales as log10 of alpha.
+
+    Returns
+    -------
+    slope, half_width, predicted : float
+        Fitted exponent, half its 95 % confidence interval, predicted exponent.
+    """
+    logs = np.asarray(log10_alphas, dtype=float) * np.log(10)
+    values = [
+        np.log(slowest_mode(problem, DeepFactorization(depth, log_alpha=value))[0])
+        for value in logs
+    ]
+    return *fitted_slope(logs, np.array(values)), predicted_exponents(problem, depth)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Plateau:
+    """The residual along flows from several init scales, on one problem with s < M.
+
+    Parameters
+    ----------
+    depth : float
+        Number L of factors.
+    alphas : ndarray of shape (K,)
+        Init scales.
+    exponents : tuple of float
+        Predicted exponents of alpha in the late rate and in the residual's height.
+    rate : ndarray of shape (K,)
+        Late rate predicted from the limit: the least eigenvalue of A diag(X') A^T.
+    measured_rate : ndarray of shape (K,)
+        Rate at which the slowest part of the integrated flow's residual decays at the end.
+    height : ndarray of shape (K,)
+        Relative residual at time 1/rate.
+    times : ndarray of shape (K, T)
+        Times.
+    residual : ndarray of shape (K, T)
+        norm(y - A x(t))/norm(y).
+    status : list of str
+        Status of each integration.
+    """
+
+    depth: float
+    alphas: np.ndarray
+    exponents: tuple[float, float]
+    rate: np.ndarray
+    measured_rate: np.ndarray
+    height: np.ndarray
+    times: np.ndarray
+    residual: np.ndarray
+    status: list[str]
+
+
+def plateau(problem: Problem, depth: float, log10_alphas: list[float], points: int = 60) -> Plateau:
+    """Integrate signed flows until their slowest residual direction has decayed.
+
+    Parameters
+    ----------
+    problem : Problem
+        A problem whose l1-minimiser is unique and has fewer than M nonzeros.
+    depth : float
+        Number L of factors, finite.
+    log10_alphas : list of float
+        Init scales as log10 of alpha.
+    points : int, optional
+        Number of times (default: 60).
+
+    Returns
+    -------
+    Plateau
+        Residuals, rates and heights.
+    """
+    size = np.linalg.norm(problem.y)
+    rows, every_time, status, measured, height, rate = [], [], [], [], [], []
+    for value in log10_alphas:
+        model = DeepFactorization(depth, log_alpha=value * np.log(10))
+        slow, direction = slowest_mode(problem, model)
+        late = np.array([1.0, 4.0, 6.0]) / slow
+        times = np.sort(np.concatenate([np.geomspace(1e-1, 12 / slow, points), late]))
+        path = gradient_flow(problem, model, times=times)
+        vectors = problem.y - path.x @ problem.dense().T
+        residual = np.linalg.norm(vectors, axis=1) / size
+        at = np.searchsorted(times, late)
+        part = np.abs(vectors[at] @ direction)
+        rate.append(slow)
+        height.append(residual[at[0]])
+        measured.append(np.log(part[1] / part[2]) / (late[2] - late[1]))
+        rows.append(residual)
+        every_time.append(times)
+        status.append(path.status)
+    return Plateau(
+        depth=float(depth),
+        alphas=10.0 ** np.asarray(log10_alphas, dtype=float),
+        exponents=predicted_exponents(problem, depth),
+        rate=np.array(rate),
+        measured_rate=np.array(measured),
+        height=np.array(height),
+        times=np.array(every_time),
+        residual=np.array(rows),
+        status=status,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class StochasticRun:
+    """Descent at depth 2 in the signed model, with the sums of S12.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N,)
+        The last iterate u^2 - v^2.
+    log_a : ndarray of shape (N,)
+        log alpha^2 - sum_k q(step g_k): the effective init scale of each coordinate.
+    w : ndarray of shape (N,)
+        A^T nu with nu = -step sum_k (gradient in R^M).
+    d : ndarray of shape (N,)
+        The tilt.
+    identity_error : float
+        Largest norm(x - 2 a sinh(2 w + d), inf)/norm(x, inf) over the whole run.
+    range_error : float
+        norm(w + step sum_k g_k, inf)/norm(w, inf) at the end.
+    largest_step : float
+        Largest abs(step g) of the run.
+    iterations : int
+        Number of steps.
+    residual : float
+        norm(A x - y)/norm(y) at the end.
+    """
+
+    x: np.ndarray
+    log_a: np.ndarray
+    w: np.ndarray
+    d: np.ndarray
+    identity_error: float
+    range_error: float
+    largest_step: float
+    iterations: int
+    residual: float
+
+
+def stochastic_descent(
+    problem: Problem,
+    alpha: float,
+    step: float,
+    batch_size: int,
+    seed: int | np.random.SeedSequence,
+    max_iterations: int,
+    tolerance: float = 1e-8,
+) -> StochasticRun:
+    """Run descent at depth 2 on batches of rows, and keep the sums of S12 beside it.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    alpha : float
+        Init scale.
+    step : float
+        Step size.
+    batch_size : int
+        Rows in a batch, drawn without replacement as in `gradient_descent`; M is full descent.
+    seed : int or SeedSequence
+        Source of the batches.
+    max_iterations : int
+        Largest number of steps.
+    tolerance : float, optional
+        Stop at this relative residual (default: 1e-8).
+
+    Returns
+    -------
+    StochasticRun
+        The last iterate and the sums.
+    """
+    A, y, M, N = problem.dense(), problem.y, problem.M, problem.N
+    rng = np.random.default_rng(seed)
+    u, v = np.full(N, float(alpha)), np.full(N, float(alpha))
+    nu, total = np.zeros(M), np.zeros(N)
+    log_a, d = np.full(N, 2 * np.log(alpha)), np.zeros(N)
+    buffer = np.empty((200, N))
+    identity_error = largest = 0.0
+    iteration, residual = 0, 1.0
+    while iteration < max_iterations and tolerance < residual < 1e6:
+        count = min(len(buffer), max_iterations - iteration)
+        for k in range(count):
+            x = u * u - v * v
+            if batch_size == M:
+                r = A @ x - y
+                g = r @ A
+                nu -= step * r
+            else:
+                rows = rng.choice(M, size=batch_size, replace=False)
+                batch = A[rows]
+                r = (M / batch_size) * (batch @ x - y[rows])
+                g = r @ batch
+                nu[rows] -= step * r
+            e = np.multiply(step, g, out=buffer[k])
+            u *= 1 - e
+            v *= 1 + e
+        iteration += count
+        done = buffer[:count]
+        with np.errstate(divide="ignore"):
+            low, high = np.log(np.abs(1 - done)), np.log(np.abs(1 + done))
+        log_a += np.sum(low + high, axis=0)
+        d -= np.sum(high - low - 2 * done, axis=0)
+        total -= np.sum(done, axis=0)
+        largest = max(largest, float(np.max(np.abs(done))))
+        x = u * u - v * v
+        w = nu @ A
+        formula = np.exp(log_a + 2 * w + d) - np.exp(log_a - 2 * w - d)
+        error = float(np.max(np.abs(formula - x)) / np.max(np.abs(x)))
+        identity_error = max(identity_error, error) if error == error else np.nan
+        residual = float(np.linalg.norm(A @ x - y) / np.linalg.norm(y))
+    return StochasticRun(
+        x=x,
+        log_a=log_a,
+        w=w,
+        d=d,
+        identity_error=identity_error,
+        range_error=float(np.max(np.abs(w - total)) / np.max(np.abs(w))),
+        largest_step=largest,
+        iterations=iteration,
+        residual=residual,
+    )
+
+
+class TwoLayerMap(MirrorMap):
+    """The map X(w) = 2 a sinh(2 w + d) to which S12 leads: depth 2 from an effective start.
+
+    Parameters
+    ----------
+    log_a : ndarray of shape (N,)
+        Logarithms of the effective products a.
+    d : ndarray of shape (N,)
+        The tilt.
+    """
+
+    def __init__(self, log_a: np.ndarray, d: np.ndarray) -> None:
+        self.a, self.d = np.exp(log_a), np.asarray(d)
+
+    def signal(self, w: np.ndarray) -> np.ndarray:
+        """Return X(w)."""
+        return 2 * self.a * np.sinh(2 * w + self.d)
+
+    def signal_derivative(self, w: np.ndarray) -> np.ndarray:
+        """Return X'(w)."""
+        return 4 * self.a * np.cosh(2 * w + self.d)
+
+    def potential(self, x: np.ndarray) -> np.ndarray:
+        """Return F(x), whose derivative is the inverse of X."""
+        return (x * np.arcsinh(x / (2 * self.a)) - np.sqrt(x * x + 4 * self.a**2) - self.d * x) / 2
+
+    def potential_gradient(self, x: np.ndarray) -> np.ndarray:
+        """Return the inverse of X."""
+        return (np.arcsinh(x / (2 * self.a)) - self.d) / 2
+
+
+def stochastic_trials(
+    size: tuple[int, int, int],
+    trials: int,
+    alpha: float,
+    fractions: list[float],
+    batches: list[int],
+    max_iterations: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Run descent on batches of several sizes, with steps in proportion to the batch.
+
+    Parameters
+    ----------
+    size : tuple of int
+        M, N and s of Gaussian problems.
+    trials : int
+        Number of problems.
+    alpha : float
+        Init scale.
+    fractions : list of float
+        Steps as fractions of (B/M) times the largest stable step of full descent.
+    batches : list of int
+        Batch sizes B; M is full descent.
+    max_iterations : int
+        Largest number of steps of a run.
+    seed : int
+        Seed; each run has its own stream.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Columns ``trial``, ``batch``, ``fraction``, ``identity_error``, ``range_error``,
+        ``projection_error`` (relative distance between the last iterate and the limit of the flow
+        with the map `TwoLayerMap`), ``residual``, ``largest_step``, ``error`` (relative distance
+        to the sparse signal), ``flow_error`` (the same for the flow from alpha), and
+        ``mean_shrinking``, ``most_shrinking``: mean and least of log10(a/alpha^2).
+    """
+    rows = []
+    for trial, stream in enumerate(np.random.SeedSequence(seed).spawn(trials)):
+        draw, *streams = stream.spawn(1 + len(batches) * len(fractions))
+        problem = gaussian_problem(*size, seed=draw)
+        truth = problem.x_true
+        model = DeepFactorization(2, alpha)
+        largest = stable_step(problem, model)
+
+        def error(x, truth=truth):
+            return np.linalg.norm(x - truth) / np.linalg.norm(truth)
+
+        flow_error = error(flow_limit(problem, model).x)
+        for batch in batches:
+            for fraction in fractions:
+                step = fraction * largest * batch / problem.M
+                run = stochastic_descent(
+                    problem, alpha, step, batch, streams.pop(0), max_iterations
+                )
+                limit = flow_limit(problem, TwoLayerMap(run.log_a, run.d))
+                distance = np.max(np.abs(limit.x - run.x)) / np.max(np.abs(run.x))
+                shrinking = (run.log_a - 2 * np.log(alpha)) / np.log(10)
+                rows.append(
+                    [
+                        trial,
+                        batch,
+                        fraction,
+                        run.identity_error,
+                        run.range_error,
+                        distance if limit.success else np.nan,
+                        run.residual,
+                        run.largest_step,
+                        error(run.x),
+                        flow_error,
+                        np.mean(shrinking),
+                        np.min(shrinking),
+                    ]
+                )
+    names = (
+        "trial",
+        "batch",
+        "fraction",
+        "identity_error",
+        "range_error",
+        "projection_error",
+        "residual",
+        "largest_step",
+        "error",
+        "flow_error",
+        "mean_shrinking",
+        "most_shrinking",
+    )
+    return dict(zip(names, np.array(rows, dtype=float).T, strict=True))
+
+
+def descent_figure(
+    orders: dict[float, dict[str, np.ndarray]],
+    stability: dict[str, np.ndarray],
+    plateaus: list[Plateau],
+    stochastic: dict[str, np.ndarray],
+) -> Figure:
+    """Draw order, stability, plateaus and what stochastic descent does to recovery.
+
+    Parameters
+    ----------
+    orders : dict
+        Results of `order_of_descent` by depth.
+    stability : dict
+        Columns of `stability_trials`.
+    plateaus : list of Plateau
+        Plateaus of depths above 2, on one problem.
+    stochastic : dict
+        Columns of `stochastic_trials`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Four panels.
+    """
+    colours = [OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "orange")]
+    styles, markers = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))], "osD^v"
+    figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.6))
+
+    axis = axes[0, 0]
+    for k, (depth, order) in enumerate(orders.items()):
+        axis.plot(
+            order["step"],
+            order["error"],
+            marker=markers[k % 5],
+            linestyle=styles[k % 5],
+            color=colours[k % 5],
+            label=f"$L = {depth:g}$",
+        )
+    steps, errors = order["step"], order["error"]
+    axis.plot(steps, 0.4 * errors[-1] * steps / steps[-1], color="0.5", lw=0.8, label="slope 1")
+    axis.set(xscale="log", yscale="log", xlabel="step size", ylabel="relative distance to the flow")
+    axis.set_title("descent follows the flow, order 1")
+    axis.legend()
+
+    axis = axes[0, 1]
+    for k, depth in enumerate(np.unique(stability["depth"])):
+        here = stability["depth"] == depth
+        axis.plot(
+            stability["predicted"][here],
+            stability["measured"][here],
+            markers[k % 5],
+            color=colours[k % 5],
+            mfc="none",
+            label=f"$L = {depth:g}$",
+        )
+    ends = np.array([0.0, 1.1 * stability["predicted"].max()])
+    axis.plot(ends, ends, color="0.5", lw=0.8, zorder=0, label="equal")
+    axis.set(xlabel=r"predicted $2/\lambda_{\max}$", xlim=ends, ylim=ends)
+    axis.set_ylabel("measured largest stable step")
+    axis.set_title("stability limit")
+    axis.legend()
+
+    axis = axes[1, 0]
+    for k, run in enumerate(plateaus):
+        rate, height = run.exponents
+        for j, alpha in enumerate(run.alphas):
+            shown = run.residual[j] > 1e-14
+            axis.plot(
+                run.times[j][shown] * alpha**rate,
+                run.residual[j][shown] / alpha**height,
+                linestyle=styles[j % 5],
+                color=colours[k % 5],
+                linewidth=1.0,
+                label=f"$L = {run.depth:g}$" if j == 0 else None,
+            )
+    axis.set(xscale="log", yscale="log")
+    axis.set_xlim(1e-7, None)
+    axis.set_xlabel(r"time $\times\, \alpha^{2L-2}$")
+    axis.set_ylabel(r"relative residual $/\,\alpha^L$")
+    axis.set_title("plateaus of different $\\alpha$ collapse")
+    axis.legend()
+
+    axis = axes[1, 1]
+    ratio = stochastic["error"] / stochastic["flow_error"]
+    batches = np.unique(stochastic["batch"])[::-1]
+    for k, batch in enumerate(batches):
+        fractions = np.unique(stochastic["fraction"])
+        groups = [
+            ratio[(stochastic["batch"] == batch) & (stochastic["fraction"] == fraction)]
+            for fraction in fractions
+        ]
+        middle = np.array([np.median(group) for group in groups])
+        axis.errorbar(
+            fractions,
+            middle,
+            yerr=[
+                middle - [group.min() for group in groups],
+                [group.max() for group in groups] - middle,
+            ],
+            marker=markers[k % 5],
+            linestyle=styles[k % 5],
+            color=colours[k % 5],
+            elinewidth=0.7,
+            label="all rows" if k == 0 else f"batches of {batch:g} rows",
+        )
+    axis.axhline(1.0, color="0.5", lw=0.8)
+    axis.set_xlabel(r"step, in units of $(B/M) \cdot 2/\lambda_{\max}$")
+    axis.set_ylabel("recovery error / that of the flow")
+    axis.set_title("recovery: large steps hurt, batches do not")
+    axis.legend()
+    return figure
