@@ -19,6 +19,7 @@ from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_
 from deepfact.statements import Check, read_checks, save_checks
 
 __all__ = [
+    "OKABE_ITO",
     "BasisPursuitResult",
     "Check",
     "DeepFactorization",
@@ -27,7 +28,6 @@ __all__ = [
     "FlowResult",
     "LimitResult",
     "MirrorMap",
-    "OKABE_ITO",
     "PhaseTransition",
     "Problem",
     "basis_pursuit",

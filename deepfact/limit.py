@@ -61,6 +61,7 @@ class LimitResult:
         return self.status == "converged"
 
 
+@np.errstate(over="ignore", invalid="ignore")  # without a solution the dual diverges
 def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
     """Compute lim x(t) of the gradient flow: the minimiser of D_F(z, x(0)) over A z = y.
 
@@ -172,8 +173,7 @@ def _solve(A, y, pseudo, model):
         model.theta,
         model.signed,
     )
-    with np.errstate(over="ignore"):  # without a solution the dual diverges
-        dual = np.nan_to_num(pseudo.extend(result.eta) * np.exp(-log_rate.max()))
+    dual = np.nan_to_num(pseudo.extend(result.eta) * np.exp(-log_rate.max()))
     if not result.converged and not y.any() and np.max(A.T @ dual) < 0:
         # By Gordan's alternative, only z = 0 is nonnegative with A z = 0.
         return np.zeros(A.shape[1]), dual, result.iterations, True
@@ -243,7 +243,7 @@ def _certify(A, y, target, pseudo, model, solution, feasible) -> LimitResult:
     value = dual @ target.astype(np.longdouble)
     value -= (len(y) + 3) * unit * (np.abs(dual) @ np.abs(target))
     lower = float(value / w.max()) if value > 0 and w.max() > 0 else 0.0
-    lower_bound = float(np.nextafter(lower, -np.inf)) if lower > 0 else 0.0
+    lower_bound = float(np.nextafter(lower, -np.inf)) if 0 < lower < np.inf else 0.0
     residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
     if not converged:
         status = "stalled"

