@@ -29,7 +29,8 @@ from deepfact.model import deformed_exponent
 
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
-_GAP = 1e-10  # sum of p s, relative to the l1 norm, from which the last phase takes over
+_PATIENCE = 12  # iterations without progress after which a run is given up
+_GAP = 1e-7  # sum of p s, relative to the l1 norm, from which the last phase takes over
 
 
 @dataclass
@@ -152,24 +153,40 @@ def interior_point(
         log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
     curve = _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
     level = np.abs(min_norm).mean() / scale or 1.0
-    p = np.maximum(np.maximum(curve.signs * min_norm / scale, 0.0) + level, 2 * np.exp(log_a))
+    count = 0
+    # On degenerate faces rounding decides whether an iteration is lost: another start may not be.
+    for start in (1.0, 3.0, 0.3):
+        x, eta, met, more = _come_down(
+            A, y / scale, min_norm / scale, start * level, curve, max_iterations - count
+        )
+        count += more
+        if met or count >= max_iterations:
+            break
+    return InteriorPointResult(scale * x, eta, count, met)
+
+
+def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
+    """Return (x, eta, whether the equations are met, factorisations) of one run of the method."""
+    theta, log_a = curve.theta, curve.log_a
+    p = np.maximum(np.maximum(curve.signs * min_norm, 0.0) + level, 2 * np.exp(log_a))
     zero = np.zeros_like(p)
-    st = _State(A, y / scale, p, zero, zero, zero + 1.0, np.zeros(len(y)))
+    st = _State(A, y, p, zero, zero, zero + 1.0, np.zeros(len(y)))
     st.s = curve.above(p, zero, st.sigma)
-    size = np.linalg.norm(st.y) or np.linalg.norm(A.sum(axis=1)) * level
+    size = np.linalg.norm(y) or np.linalg.norm(A.sum(axis=1)) * level
     # Where the support's slack a^theta is not small, the dual variable holds every product.
     holds = theta * np.min(log_a) > -3.0
     finish = _descend if holds else _refine
-    count, met, goal = 0, False, _GAP
+    count, met, goal, best, lost = 0, False, _GAP, np.inf, 0
     if holds and np.min(log_a) > np.log(0.3 * level):
         x, eta, met, count = finish(st, curve, size)
-    for _ in range(0 if met else max_iterations):
+    while not met and count < max_iterations and lost < _PATIENCE:
         solve = _factorise(st, curve, (st.p / (curve.lag(st.p) + st.s)).sum(0))
         count += 1
         if solve is None or not _advance(st, curve, solve, size):
             break
         error = np.linalg.norm(st.y - st.A @ curve.signal(st.p)) / size
         gap = np.sum(st.p * st.s / np.maximum(1.0, st.sigma)) / np.sum(st.p)
+        best, lost = (error + gap, 0) if error + gap < 0.9 * best else (best, lost + 1)
         near = error < goal and gap < goal
         if near and theta > 0 and not holds:
             near = _resolved(st, curve)
@@ -178,11 +195,9 @@ def interior_point(
             count, goal = count + more, 1e-2 * goal
             if not met and goal < 1e-13:  # products that vanish in the limit only
                 x, eta, met = curve.signal(st.p), st.eta, True
-            if met:
-                break
     if not met:
         x, eta = np.nan_to_num(curve.signal(st.p)), np.nan_to_num(st.eta)
-    return InteriorPointResult(scale * x, eta if st.Q is None else st.Q @ eta, count, met)
+    return x, eta if st.Q is None else st.Q @ eta, met, count
 
 
 def _advance(st: _State, curve: _Curve, solve, size: float) -> bool:
@@ -232,7 +247,8 @@ def _factorise(st: _State, curve: _Curve, slope):
     if not np.isfinite(slope).all():
         return None
     _rebase(st, slope)
-    gram = (st.A * slope) @ st.A.T
+    rows = st.A * np.sqrt(slope)
+    gram = rows @ rows.T
     diagonal = np.sqrt(np.diag(gram))
     gram /= diagonal
     gram /= diagonal[:, None]
@@ -386,16 +402,16 @@ def _descend(st: _State, curve: _Curve, size: float):
         x = np.where(near, 2 * root * np.sinh(np.where(near, half, 0.0)), p - q)
         return x, p * np.exp(theta * up) + q * np.exp(theta * down)
 
-    v, best = st.v[0], np.inf
+    v, best, earlier = st.v[0], np.inf, (np.inf,) * 3
     start = st.eta if st.Q is None else st.Q @ st.eta
     for count in range(60):
         x, slope = signal(v)
         off = np.linalg.norm(st.y - st.A @ x) / size
         if not np.isfinite(off) or off < 1e-14 or (off < 1e-12 and off > 0.1 * best):
             break
-        if count > 20 and off > 1e-3:  # the dual diverges where products vanish in the limit
+        if off > 0.5 * earlier[0]:  # the dual diverges where products vanish in the limit
             break
-        best = min(best, off)
+        best, earlier = min(best, off), (*earlier[1:], off)
         solve = _factorise(st, curve, np.maximum(slope + 0.1 * off * np.mean(np.abs(x)), _FLOOR))
         if solve is None:
             break

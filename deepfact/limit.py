@@ -232,14 +232,20 @@ def _certify(A, y, target, pseudo, model, solution, feasible) -> LimitResult:
     """Return the result with bounds on Q that rounding cannot overturn."""
     x, dual, iterations, converged = solution
     positive = isinstance(model, DeepFactorization) and model.depth > 1 and not model.signed
-    # Extended precision where the machine has it: the bounds are then as sharp as x itself.
-    wide = A.astype(np.longdouble)
+    # Extended precision where the machine has it, for the entries that decide the last digits:
+    # the bounds are then as sharp as x itself.
     unit = float(np.finfo(np.longdouble).eps)
-    missing = (target - wide @ x).astype(np.float64)
+    large = np.abs(x) > 1e-4 * np.abs(x).max()
+    missing = target - A[:, large].astype(np.longdouble) @ x[large]
+    missing = (missing - A @ np.where(large, 0.0, x)).astype(np.float64)
     correction = np.abs(pseudo(missing)).sum()
     l1_norm = float(np.nextafter((np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf))
-    w = wide.T @ dual
-    w = (w if positive else np.abs(w)) + (len(y) + 3) * unit * (np.abs(wide).T @ np.abs(dual))
+    w = A.T @ dual
+    w = w if positive else np.abs(w)
+    rounding = (len(y) + 3) * np.max(np.abs(A).T @ np.abs(dual))
+    highest = ~(w < w.max() - 2 * np.finfo(np.float64).eps * rounding)
+    w = A[:, highest].T.astype(np.longdouble) @ dual
+    w = (w if positive else np.abs(w)) + unit * rounding
     value = dual @ target.astype(np.longdouble)
     value -= (len(y) + 3) * unit * (np.abs(dual) @ np.abs(target))
     lower = float(value / w.max()) if value > 0 and w.max() > 0 else 0.0
