@@ -20,10 +20,11 @@ See "Numerics" in ``docs/statements.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
 from deepfact.model import deformed_exponent
 
@@ -45,6 +46,7 @@ class _State:
     sigma: np.ndarray  # (branches, N), slacks 1 - theta v
     eta: np.ndarray  # (M,), k nu
     Q: np.ndarray | None = None  # (M, M), or None for the identity
+    rank: int | None = None  # rows that reach the columns above the gap of D, if rotated
     face: np.ndarray | None = None  # columns above the gap of D
     tight: np.ndarray | None = None  # columns with a small slack
     row_space: np.ndarray | None = (
@@ -76,6 +78,10 @@ class _Curve:
         if self.theta == 0:
             return np.exp(self.log_a + v)
         return np.where(sigma > 0, np.exp(self.log_a - np.log(sigma) / self.theta), 0.0)
+
+    def slope(self, p: np.ndarray, sigma: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Return dx/dv on the curve, sum over the branches of p/(a/p)^theta."""
+        return (p / np.where(free, self.lag(p), sigma)).sum(0)
 
     def signal(self, p: np.ndarray) -> np.ndarray:
         """Return p, or p - q."""
@@ -147,11 +153,7 @@ def interior_point(
     method for linear programs (SIAM J. Optim. 2, 1992, doi:10.1137/0802028).
     """
     scale = np.abs(min_norm).max() or float(np.exp(np.max(log_product)))
-    log_a = np.asarray(log_product) - np.log(scale)
-    # Off the support the products are of order a: below rounding of the signal a has no effect.
-    if theta > 0:
-        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
-    curve = _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
+    curve = _curve(log_product, scale, rate, theta, signed)
     level = np.abs(min_norm).mean() / scale or 1.0
     count = 0
     # On degenerate faces rounding decides whether an iteration is lost: another start may not be.
@@ -163,6 +165,15 @@ def interior_point(
         if met or count >= max_iterations:
             break
     return InteriorPointResult(scale * x, eta, count, met)
+
+
+def _curve(log_product, scale: float, rate, theta: float, signed: bool) -> _Curve:
+    """Return the model's curve for a problem whose signal is divided by ``scale``."""
+    log_a = np.asarray(log_product) - np.log(scale)
+    # Off the support the products are of order a: below rounding of the signal a has no effect.
+    if theta > 0:
+        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
+    return _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
 
 
 def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
@@ -288,6 +299,7 @@ def _rebase(st: _State, slope) -> None:
         return
     st.A = Q.T @ st.A
     st.A[rank:, face] = 0.0
+    st.rank = rank
     st.y = Q.T @ st.y
     if np.linalg.norm(st.y[rank:]) < 1e-13 * np.linalg.norm(st.y):
         st.y[rank:] = 0.0
@@ -344,39 +356,78 @@ def _resolved(st: _State, curve: _Curve) -> bool:
 def _refine(st: _State, curve: _Curve, size: float):
     """Put every product on its curve and take Newton steps with one more factorisation.
 
-    Products with a small slack are variables and their slack follows; all others follow the dual.
     Returns (x, eta, whether the equations are met, factorisations).
     """
-    theta = curve.theta
     free = st.sigma < 0.1
-    p, sigma, eta = st.p, st.sigma, st.eta
-    if not st.settled:  # independent columns: their slacks can be what they should
-        sigma = np.where(free, curve.lag(p), sigma)
-    p = np.where(free, p, curve.on(st.v, sigma))
-    lag = np.where(free, curve.lag(p), sigma)
-    solve = _factorise(st, curve, (p / lag).sum(0))
-    best, best_x, best_eta = np.inf, curve.signal(p), st.eta
-    eta = st.eta  # in the basis of the factorisation
-    for _ in range(12 if solve is not None else 0):
+    point = (st.p, st.v, st.sigma, st.eta)
+    if not st.settled:
+        point = _with_slacks_on_curve(st.A, curve, point, free)
+        if point is None:
+            return None, None, False, 0
+    p, v, sigma, eta = point
+    p = np.where(free, p, curve.on(v, sigma))
+    st.eta = eta  # the factorisation may rotate it
+    solve = _factorise(st, curve, curve.slope(p, sigma, free))
+    if solve is None:
+        return None, None, False, 1
+    eta = st.eta
+    (p, *_, eta), off = _newton(st, curve, size, (p, v, sigma, eta), free, solve)
+    return curve.signal(p), eta, off < 1e-12, 1
+
+
+def _with_slacks_on_curve(A, curve: _Curve, point, free):
+    """Move the dual so that the slacks of the free products are those on the curve.
+
+    Possible where their columns are independent; returns None otherwise.
+    """
+    p, v, sigma, eta = point
+    on_curve = curve.lag(p)
+    columns = np.flatnonzero(free.any(axis=0))
+    if len(columns) == 0:
+        return point
+    branch = np.argmax(free[:, columns], axis=0)
+    rate = (curve.signs[:, 0][branch]) * np.broadcast_to(curve.rate, A.shape[1:])[columns]
+    basis, R, order = qr(A[:, columns] * rate, mode="economic", pivoting=True)
+    sizes = np.abs(np.diag(R))
+    if len(columns) > len(A) or not sizes[-1] > 1e-8 * sizes[0]:
+        return None
+    excess = (sigma - on_curve)[branch, columns] / curve.theta
+    d_eta = basis @ solve_triangular(R, excess[order], trans=1)
+    dv = curve.signs * (curve.rate * (A.T @ d_eta))
+    moved = np.where(free, on_curve, sigma - curve.theta * dv)
+    return None if np.any(moved <= 0) else (p, v + dv, moved, eta + d_eta)
+
+
+def _newton(st: _State, curve: _Curve, size: float, point, free, solve):
+    """Take Newton steps with one factorisation while they contract; return the point and its error.
+
+    Products with a small slack (``free``) are variables and their slack follows the dual; all
+    others are on their curve.
+    """
+    theta = curve.theta
+    p, v, sigma, eta = point
+    error_of_best = np.inf
+    for _ in range(15):
+        lag = np.where(free, curve.lag(p), sigma)
         drift = np.where(free, (sigma - lag) / theta, 0.0)
         x = curve.signal(p)
         error = st.y - st.A @ x
         pull = curve.signal(p / lag * drift)
         off = np.linalg.norm(error) / size + np.abs(pull).sum() / np.abs(x).sum()
-        if not off < best:
+        if not off < error_of_best:
             break
-        contracted, best, best_x, best_eta = off < 0.5 * best, off, x, eta
+        contracted = off < 0.5 * error_of_best
+        point, error_of_best = (p, v, sigma, eta), off
         if not contracted:
             break
         d_eta = solve(error + st.A @ pull)
         dv = curve.signs * (curve.rate * (st.A.T @ d_eta))
         p = np.where(free, np.maximum(p + p / lag * (dv - drift), 0.1 * p), p)
-        sigma, eta = sigma - theta * dv, eta + d_eta
+        v, sigma, eta = v + dv, sigma - theta * dv, eta + d_eta
         if np.any(sigma <= 0):
             break
-        p = np.where(free, p, curve.on(st.v, sigma))
-        lag = np.where(free, curve.lag(p), sigma)
-    return best_x, best_eta, bool(best < 1e-12), 1
+        p = np.where(free, p, curve.on(v, sigma))
+    return point, error_of_best
 
 
 def _descend(st: _State, curve: _Curve, size: float):
@@ -447,3 +498,114 @@ def _line_minimum(derivative) -> float:
         if abs(value) <= goal:
             return middle
     return high if np.isfinite(value) else low
+
+
+@np.errstate(all="ignore")
+def interior_point_path(
+    A: np.ndarray,
+    y: np.ndarray,
+    min_norm: np.ndarray,
+    log_products: Sequence[float | np.ndarray],
+    rate: float | np.ndarray,
+    theta: float,
+    signed: bool,
+) -> list[InteriorPointResult]:
+    """Solve `interior_point`'s equations for a sequence of init scales, each from those before.
+
+    The dual k nu and the signal are extrapolated in log a, and Newton steps mend the rest with the
+    last factorisation as long as it serves, which is rescaled: on the support D grows like
+    a^(-theta), off it like a. Where that fails, with a new one; where that fails too, the scale is
+    solved by `interior_point`.
+
+    Parameters
+    ----------
+    A, y, min_norm, rate, theta, signed
+        As in `interior_point`.
+    log_products : sequence of float or ndarray of shape (N,)
+        log a, each near the one before.
+
+    Returns
+    -------
+    list of InteriorPointResult
+        One for each scale, in the order given.
+
+    Notes
+    -----
+    Source: section "Dual picture" of ``docs/statements.md``; derived here.
+    """
+    scale = np.abs(min_norm).max()
+    st = _State(A, y / scale, *np.zeros((4, 1, 1)), np.zeros(len(y)))
+    results: list[InteriorPointResult] = []
+    known: list[tuple] = []
+    last = None
+    for log_product in log_products:
+        curve = _curve(log_product, scale, rate, theta, signed)
+        result = None
+        if known and scale > 0:
+            result, last = _follow(st, A, curve, known, last)
+        if result is None:
+            result = interior_point(A, y, min_norm, log_product, rate, theta, signed)
+            known, last = ([], None) if not result.converged else (known, last)
+        else:
+            result = replace(result, x=scale * result.x)
+        results.append(result)
+        if result.converged:
+            known = [*known[-3:], (float(np.mean(curve.log_a)), result.x / scale, result.eta)]
+    return results
+
+
+def _follow(st: _State, A, curve: _Curve, known, last):
+    """Return the result at a new init scale (None where it was not reached) and the last solver."""
+    theta, log_a = curve.theta, float(np.mean(curve.log_a))
+    weights = _extrapolation([time for time, *_ in known], log_a)
+    x = sum(weight * x for weight, (_, x, _) in zip(weights, known, strict=True))
+    eta = sum(weight * eta for weight, (*_, eta) in zip(weights, known, strict=True))
+    v = curve.signs * (curve.rate * (A.T @ eta))
+    sigma = 1.0 - theta * v
+    free = sigma < 0.1
+    p = np.where(free, curve.signs * x, curve.on(v, sigma))
+    if np.any(p <= 0):
+        return None, last
+    point, count, off = (p, v, sigma, eta), 0, np.inf
+    if theta * np.min(curve.log_a) <= -3.0:
+        point = _with_slacks_on_curve(A, curve, point, free)
+    if point is None or np.any(point[2] <= 0):
+        return None, last
+    size = np.linalg.norm(st.y)
+    while count < 4:
+        p, v, sigma, eta = point
+        slope = curve.slope(np.where(free, p, curve.on(v, sigma)), sigma, free)
+        if off < np.inf or last is None:
+            last, count = (_factorise(st, curve, slope), slope), count + 1
+            if last[0] is None:
+                break
+        point = (p, v, sigma, eta if st.Q is None else st.Q.T @ eta)
+        before = off
+        point, off = _newton(st, curve, size, point, free, _rescaled(st, *last, slope))
+        eta = point[-1] if st.Q is None else st.Q @ point[-1]
+        point = (*point[:-1], eta)
+        if off < 1e-12:
+            return InteriorPointResult(curve.signal(point[0]), eta, count, True), last
+        if count and not off < 0.5 * before:
+            break
+    return None, None
+
+
+def _extrapolation(times: list[float], time: float) -> list[float]:
+    """Return Lagrange's weights."""
+    return [
+        float(np.prod([(time - b) / (a - b) for b in times if b != a])) for a in times
+    ]
+
+
+def _rescaled(st: _State, solve, old, slope):
+    """Return the solver of an old factorisation, rescaled to a new slope."""
+    ratio = np.log(slope / old)
+    if st.rank is None:
+        root = np.full(len(st.y), np.exp(0.5 * np.median(ratio)))
+    else:
+        above = np.zeros(len(slope), dtype=bool)
+        above[st.face] = True
+        low, high = np.median(ratio[~above]), np.median(ratio[above])
+        root = np.exp(0.5 * np.where(np.arange(len(st.y)) < st.rank, high, low))
+    return lambda b: solve(b / root) / root
