@@ -12,7 +12,7 @@ from deepfact.flow import (
     gradient_flow,
     initial_factors,
 )
-from deepfact.limit import LimitResult, flow_limit
+from deepfact.limit import LimitResult, flow_limit, limit_path
 from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.phase_transition import PhaseTransition, phase_transition
 from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_problem
@@ -41,6 +41,7 @@ __all__ = [
     "gradient_descent",
     "gradient_flow",
     "initial_factors",
+    "limit_path",
     "phase_transition",
     "rademacher_problem",
     "rates",

@@ -21,7 +21,7 @@ See "Numerics" in ``docs/statements.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
@@ -31,6 +31,8 @@ from deepfact.model import deformed_exponent
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
 _PATIENCE = 12  # iterations without progress after which a run is given up
+# A slack a^theta above exp(_HELD) is held well enough by the dual variable.
+_HELD = -7.0
 _GAP = 1e-7  # sum of p s, relative to the l1 norm, from which the last phase takes over
 
 
@@ -409,7 +411,7 @@ def _newton(st: _State, curve: _Curve, size: float, point, free, solve):
     error_of_best = np.inf
     for _ in range(15):
         lag = np.where(free, curve.lag(p), sigma)
-        drift = np.where(free, (sigma - lag) / theta, 0.0)
+        drift = np.where(free, curve.above(p, v, sigma), 0.0)
         x = curve.signal(p)
         error = st.y - st.A @ x
         pull = curve.signal(p / lag * drift)
@@ -418,12 +420,16 @@ def _newton(st: _State, curve: _Curve, size: float, point, free, solve):
             break
         contracted = off < 0.5 * error_of_best
         point, error_of_best = (p, v, sigma, eta), off
-        if not contracted:
+        if not contracted or off < 1e-15:
             break
         d_eta = solve(error + st.A @ pull)
         dv = curve.signs * (curve.rate * (st.A.T @ d_eta))
-        p = np.where(free, np.maximum(p + p / lag * (dv - drift), 0.1 * p), p)
-        v, sigma, eta = v + dv, sigma - theta * dv, eta + d_eta
+        growth = (dv - drift) / lag
+        # At most e^2 for what follows the dual, and no product falls by more than nine tenths.
+        folds = np.max(np.abs(np.where(free, 0.0, dv / sigma)))
+        length = 1.0 / max(1.0, folds / 2.0, np.max(-growth, where=free, initial=0.0) / 0.9)
+        p = np.where(free, p * (1 + length * growth), p)
+        v, sigma, eta = v + length * dv, sigma - length * theta * dv, eta + length * d_eta
         if np.any(sigma <= 0):
             break
         p = np.where(free, p, curve.on(v, sigma))
@@ -455,7 +461,8 @@ def _descend(st: _State, curve: _Curve, size: float):
 
     v, best, earlier = st.v[0], np.inf, (np.inf,) * 3
     start = st.eta if st.Q is None else st.Q @ st.eta
-    for count in range(60):
+    count = 0
+    while count < 60:
         x, slope = signal(v)
         off = np.linalg.norm(st.y - st.A @ x) / size
         if not np.isfinite(off) or off < 1e-14 or (off < 1e-12 and off > 0.1 * best):
@@ -466,6 +473,7 @@ def _descend(st: _State, curve: _Curve, size: float):
         solve = _factorise(st, curve, np.maximum(slope + 0.1 * off * np.mean(np.abs(x)), _FLOOR))
         if solve is None:
             break
+        count += 1
         d_eta = solve(st.y - st.A @ x)
         dv = curve.rate * (st.A.T @ d_eta)
         pay = float(st.y @ d_eta)
@@ -536,45 +544,47 @@ def interior_point_path(
     scale = np.abs(min_norm).max()
     st = _State(A, y / scale, *np.zeros((4, 1, 1)), np.zeros(len(y)))
     results: list[InteriorPointResult] = []
-    known: list[tuple] = []
-    last = None
+    known: list[tuple] = []  # log a, products and dual of the two scales before
+    last = None  # the last factorisation and its slope
     for log_product in log_products:
         curve = _curve(log_product, scale, rate, theta, signed)
-        result = None
-        if known and scale > 0:
-            result, last = _follow(st, A, curve, known, last)
-        if result is None:
+        found = None
+        if known:
+            found, count, last = _follow(st, A, curve, known, last)
+        if found is None:
             result = interior_point(A, y, min_norm, log_product, rate, theta, signed)
-            known, last = ([], None) if not result.converged else (known, last)
+            found = _products(A, curve, result.x / scale, result.eta)
         else:
-            result = replace(result, x=scale * result.x)
+            p, eta = found
+            result = InteriorPointResult(scale * curve.signal(p), eta, count, True)
         results.append(result)
-        if result.converged:
-            known = [*known[-3:], (float(np.mean(curve.log_a)), result.x / scale, result.eta)]
+        known = [*known[-1:], (float(np.mean(curve.log_a)), *found)] if result.converged else []
     return results
 
 
-def _follow(st: _State, A, curve: _Curve, known, last):
-    """Return the result at a new init scale (None where it was not reached) and the last solver."""
-    theta, log_a = curve.theta, float(np.mean(curve.log_a))
-    weights = _extrapolation([time for time, *_ in known], log_a)
-    x = sum(weight * x for weight, (_, x, _) in zip(weights, known, strict=True))
-    eta = sum(weight * eta for weight, (*_, eta) in zip(weights, known, strict=True))
+def _products(A, curve: _Curve, x: np.ndarray, eta: np.ndarray):
+    """Return the products of a limit and its dual."""
     v = curve.signs * (curve.rate * (A.T @ eta))
-    sigma = 1.0 - theta * v
-    free = sigma < 0.1
-    p = np.where(free, curve.signs * x, curve.on(v, sigma))
-    if np.any(p <= 0):
-        return None, last
-    point, count, off = (p, v, sigma, eta), 0, np.inf
-    if theta * np.min(curve.log_a) <= -3.0:
-        point = _with_slacks_on_curve(A, curve, point, free)
-    if point is None or np.any(point[2] <= 0):
-        return None, last
+    sigma = 1.0 - curve.theta * v
+    p = curve.on(v, sigma)
+    if curve.theta * np.min(curve.log_a) <= _HELD:
+        p = np.where(sigma < 0.1, np.maximum(curve.signs * x, np.exp(curve.log_a)), p)
+    return p, eta
+
+
+def _follow(st: _State, A, curve: _Curve, known, last):
+    """Return (products, dual) at a new init scale or None, factorisations, and the last of them."""
+    point, free = _predicted(A, curve, known)
+    if point is None and len(known) > 1:
+        point, free = _predicted(A, curve, known[-1:])
+    if point is None:
+        return None, 0, None
+    count, off = 0, np.inf
     size = np.linalg.norm(st.y)
-    while count < 4:
+    while count < 6:
         p, v, sigma, eta = point
-        slope = curve.slope(np.where(free, p, curve.on(v, sigma)), sigma, free)
+        p = np.where(free, p, curve.on(v, sigma))
+        slope = curve.slope(p, sigma, free)
         if off < np.inf or last is None:
             last, count = (_factorise(st, curve, slope), slope), count + 1
             if last[0] is None:
@@ -585,17 +595,31 @@ def _follow(st: _State, A, curve: _Curve, known, last):
         eta = point[-1] if st.Q is None else st.Q @ point[-1]
         point = (*point[:-1], eta)
         if off < 1e-12:
-            return InteriorPointResult(curve.signal(point[0]), eta, count, True), last
-        if count and not off < 0.5 * before:
+            return (point[0], eta), count, last
+        if count and not off < 0.9 * before:
             break
-    return None, None
+    return None, count, None
+
+
+def _predicted(A, curve: _Curve, known):
+    """Return the point extrapolated in log a, None if it is not in the domain, and what is free."""
+    theta = curve.theta
+    weights = _extrapolation([time for time, *_ in known], float(np.mean(curve.log_a)))
+    p = np.exp(sum(weight * np.log(p) for weight, (_, p, _) in zip(weights, known, strict=True)))
+    eta = sum(weight * eta for weight, (*_, eta) in zip(weights, known, strict=True))
+    v = curve.signs * (curve.rate * (A.T @ eta))
+    sigma = 1.0 - theta * v
+    tight = sigma < 0.1
+    free = tight | (p > 1e-2 * p.max())
+    point = (p, v, sigma, eta)
+    if theta * np.min(curve.log_a) <= _HELD:
+        point = _with_slacks_on_curve(A, curve, point, tight)
+    return (None if point is None or np.any(point[2] <= 0) else point), free
 
 
 def _extrapolation(times: list[float], time: float) -> list[float]:
     """Return Lagrange's weights."""
-    return [
-        float(np.prod([(time - b) / (a - b) for b in times if b != a])) for a in times
-    ]
+    return [float(np.prod([(time - b) / (a - b) for b in times if b != a])) for a in times]
 
 
 def _rescaled(st: _State, solve, old, slope):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.checks import check_fit
-from deepfact.interior_point import interior_point
+from deepfact.interior_point import interior_point, interior_point_path
 from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem
 
@@ -123,11 +124,98 @@ def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
     return _certify(A, y, target, pseudo, model, (x, dual, iterations, converged), feasible)
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[LimitResult]:
+    """Compute the limits of one problem for several init scales, each from its neighbours.
+
+    Parameters
+    ----------
+    problem : Problem
+        A x = y.
+    models : sequence of DeepFactorization
+        Models of one depth >= 2 and one sign whose init scales differ by common factors, such as
+        ``[DeepFactorization(3, alpha) for alpha in np.logspace(-1, -6, 20)]``. The closer they
+        are, the cheaper; their order plays no role.
+
+    Returns
+    -------
+    list of LimitResult
+        What `flow_limit` returns for each model, in the same order. ``iterations`` counts the
+        factorisations spent on that scale alone: 0 where the one before still served.
+
+    Raises
+    ------
+    TypeError
+        If ``problem`` or a model is of another type.
+    ValueError
+        If there is no model, or models differ in more than a factor of alpha.
+
+    Notes
+    -----
+    Source: section "Dual picture" of ``docs/statements.md``.
+
+    Examples
+    --------
+    >>> import deepfact as df
+    >>> problem = df.gaussian_problem(M=40, N=100, s=5, seed=0)
+    >>> path = df.limit_path(problem, [df.DeepFactorization(3, alpha) for alpha in (0.1, 0.01)])
+    >>> [limit.status for limit in path]
+    ['converged', 'converged']
+    """
+    models = list(models)
+    if not models:
+        raise ValueError("models must hold at least one model, got none")
+    for model in models:
+        check_fit(problem, model)
+        if not isinstance(model, DeepFactorization) or model.depth == 1:
+            raise TypeError("models must be DeepFactorizations of depth >= 2")
+    first = models[0]
+    shape = _relative_rate(first)
+    for model in models:
+        if (model.depth, model.signed) != (first.depth, first.signed) or not np.allclose(
+            _relative_rate(model), shape, rtol=1e-12
+        ):
+            raise ValueError("models must differ in alpha only, by a common factor")
+    if isinstance(problem.A, LinearOperator):
+        return [flow_limit(problem, model) for model in models]
+    A, y = problem.A, problem.y
+    pseudo = _PseudoInverse(A)
+    if not y.any() or np.linalg.norm(A @ pseudo(y) - y) > _CONSISTENT * np.linalg.norm(y):
+        return [flow_limit(problem, model) for model in models]
+    order = sorted(range(len(models)), key=lambda k: -float(np.mean(models[k].log_product)))
+    found = interior_point_path(
+        pseudo.reduced,
+        pseudo.restrict(y),
+        pseudo(y),
+        [models[k].log_product for k in order],
+        shape,
+        first.theta,
+        first.signed,
+    )
+    results: dict[int, LimitResult] = {}
+    for k, result in zip(order, found, strict=True):
+        if result.converged:
+            rate = np.exp(-np.max(models[k].log_rate))
+            dual = np.nan_to_num(pseudo.extend(result.eta) * rate)
+            solution = (result.x, dual, result.iterations, True)
+            results[k] = _certify(A, y, y, pseudo, models[k], solution, True)
+        else:
+            results[k] = flow_limit(problem, models[k])
+    return [results[k] for k in range(len(models))]
+
+
+def _relative_rate(model: DeepFactorization):
+    """Return k divided by its largest entry."""
+    log_rate = np.asarray(model.log_rate)
+    return np.exp(log_rate - log_rate.max())
+
+
 class _PseudoInverse:
     """A^+ and, where rows of A depend on each other, an orthonormal basis of its range."""
 
     def __init__(self, A: np.ndarray) -> None:
         self.range, self.reduced, self._sizes = None, A, None
+        self.column_norm = float(np.sqrt(np.max(np.einsum("mn,mn->n", A, A))))
         try:
             self._factor = cho_factor(A @ A.T, lower=True)
             pivots = np.diag(self._factor[0])
@@ -163,17 +251,16 @@ def _solve(A, y, pseudo, model):
     if not deep:
         x, dual, iterations, converged = _dual_newton(reduced, target, model)
         return x, pseudo.extend(dual), iterations, converged
-    log_rate = np.asarray(model.log_rate)
     result = interior_point(
         reduced,
         target,
         pseudo(y),
         model.log_product,
-        np.exp(log_rate - log_rate.max()),
+        _relative_rate(model),
         model.theta,
         model.signed,
     )
-    dual = np.nan_to_num(pseudo.extend(result.eta) * np.exp(-log_rate.max()))
+    dual = np.nan_to_num(pseudo.extend(result.eta) * np.exp(-np.max(model.log_rate)))
     if not result.converged and not y.any() and np.max(A.T @ dual) < 0:
         # By Gordan's alternative, only z = 0 is nonnegative with A z = 0.
         return np.zeros(A.shape[1]), dual, result.iterations, True
@@ -242,7 +329,7 @@ def _certify(A, y, target, pseudo, model, solution, feasible) -> LimitResult:
     l1_norm = float(np.nextafter((np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf))
     w = A.T @ dual
     w = w if positive else np.abs(w)
-    rounding = (len(y) + 3) * np.max(np.abs(A).T @ np.abs(dual))
+    rounding = (len(y) + 3) * pseudo.column_norm * np.linalg.norm(dual)  # >= |A|^T |dual|
     highest = ~(w < w.max() - 2 * np.finfo(np.float64).eps * rounding)
     w = A[:, highest].T.astype(np.longdouble) @ dual
     w = (w if positive else np.abs(w)) + unit * rounding
