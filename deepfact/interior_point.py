@@ -49,11 +49,20 @@ class _State:
     eta: np.ndarray  # (M,), k nu
     Q: np.ndarray | None = None  # (M, M), or None for the identity
     rank: int | None = None  # rows that reach the columns above the gap of D, if rotated
+    rest_size: float = 0.0  # size of the entries of the other rows
     face: np.ndarray | None = None  # columns above the gap of D
     tight: np.ndarray | None = None  # columns with a small slack
     row_space: np.ndarray | None = (
         None  # orthonormal basis of their slacks where they are dependent
     )
+
+    def outside(self, eta: np.ndarray) -> np.ndarray:
+        """Return a dual variable of the rotated rows for those of the problem."""
+        return eta if self.Q is None else self.Q @ eta
+
+    def inside(self, eta: np.ndarray) -> np.ndarray:
+        """Return a dual variable of the problem's rows for the rotated ones."""
+        return eta if self.Q is None else self.Q.T @ eta
 
 
 @dataclass(frozen=True)
@@ -210,7 +219,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
                 x, eta, met = curve.signal(st.p), st.eta, True
     if not met:
         x, eta = np.nan_to_num(curve.signal(st.p)), np.nan_to_num(st.eta)
-    return x, eta if st.Q is None else st.Q @ eta, met, count
+    return x, st.outside(eta), met, count
 
 
 def _advance(st: _State, curve: _Curve, solve, size: float) -> bool:
@@ -301,7 +310,7 @@ def _rebase(st: _State, slope) -> None:
         return
     st.A = Q.T @ st.A
     st.A[rank:, face] = 0.0
-    st.rank = rank
+    st.rank, st.rest_size = rank, np.linalg.norm(st.A[rank:]) / np.sqrt(N)
     st.y = Q.T @ st.y
     if np.linalg.norm(st.y[rank:]) < 1e-13 * np.linalg.norm(st.y):
         st.y[rank:] = 0.0
@@ -368,11 +377,11 @@ def _refine(st: _State, curve: _Curve, size: float):
             return None, None, False, 0
     p, v, sigma, eta = point
     p = np.where(free, p, curve.on(v, sigma))
-    st.eta = eta  # the factorisation may rotate it
+    eta = st.outside(eta)  # the factorisation may rotate the rows
     solve = _factorise(st, curve, curve.slope(p, sigma, free))
     if solve is None:
         return None, None, False, 1
-    eta = st.eta
+    eta = st.inside(eta)
     (p, *_, eta), off = _newton(st, curve, size, (p, v, sigma, eta), free, solve)
     return curve.signal(p), eta, off < 1e-12, 1
 
@@ -416,6 +425,9 @@ def _newton(st: _State, curve: _Curve, size: float, point, free, solve):
         error = st.y - st.A @ x
         pull = curve.signal(p / lag * drift)
         off = np.linalg.norm(error) / size + np.abs(pull).sum() / np.abs(x).sum()
+        if st.rank is not None:  # what decides the dual where the support does not
+            rest = np.linalg.norm(np.delete(x, st.face)) * st.rest_size
+            off += 1e-6 * np.linalg.norm(error[st.rank :]) / (rest or 1.0)
         if not off < error_of_best:
             break
         contracted = off < 0.5 * error_of_best
@@ -460,7 +472,7 @@ def _descend(st: _State, curve: _Curve, size: float):
         return x, p * np.exp(theta * up) + q * np.exp(theta * down)
 
     v, best, earlier = st.v[0], np.inf, (np.inf,) * 3
-    start = st.eta if st.Q is None else st.Q @ st.eta
+    start = st.outside(st.eta)
     count = 0
     while count < 60:
         x, slope = signal(v)
@@ -485,7 +497,7 @@ def _descend(st: _State, curve: _Curve, size: float):
         v, st.eta = v + length * dv, st.eta + length * d_eta
     eta, met = st.eta, bool(off < 1e-12)
     if not met:  # the state goes on from where it was, in its present basis
-        st.eta = start if st.Q is None else st.Q.T @ start
+        st.eta = st.inside(start)
     return x, eta, met, count
 
 
@@ -589,10 +601,10 @@ def _follow(st: _State, A, curve: _Curve, known, last):
             last, count = (_factorise(st, curve, slope), slope), count + 1
             if last[0] is None:
                 break
-        point = (p, v, sigma, eta if st.Q is None else st.Q.T @ eta)
+        point = (p, v, sigma, st.inside(eta))
         before = off
         point, off = _newton(st, curve, size, point, free, _rescaled(st, *last, slope))
-        eta = point[-1] if st.Q is None else st.Q @ point[-1]
+        eta = st.outside(point[-1])
         point = (*point[:-1], eta)
         if off < 1e-12:
             return (point[0], eta), count, last
