@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, nnls
 
-from deepfact.limit import flow_limit
+from deepfact.limit import flow_limit, limit_path
 from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_problem
 
@@ -75,7 +75,7 @@ def test_depth_one_is_the_least_norm_solution():
 @given(
     seed=st.integers(0, 10**6),
     depth=st.sampled_from([1, *DEPTHS, 2.01, 30]),
-    log_alpha=st.floats(-20, 0),
+    log_alpha=st.floats(-20, 1),
     signed=st.booleans(),
     kind=st.sampled_from(["gaussian", "integer", "duplicates", "rademacher"]),
 )
@@ -214,7 +214,7 @@ def test_one_alpha_a_coordinate():
             assert limit.status == "converged"
             w = problem.A.T @ limit.dual
             # The slack of depth 4 is about 1e-6: w resolves it to six or seven digits.
-            np.testing.assert_allclose(model.signal(w), limit.x, rtol=1e-5, atol=1e-12)
+            np.testing.assert_allclose(model.signal(w), limit.x, rtol=1e-7, atol=1e-12)
 
 
 def test_operator_and_matrix_agree():
@@ -306,3 +306,66 @@ def test_dual_belongs_to_the_signal(depth, alpha):
             np.testing.assert_allclose(model.signal(w), limit.x, rtol=1e-4, atol=1e-9)
         else:  # no strictly positive feasible point
             assert limit.residual < 1e-10
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "positive"])
+@pytest.mark.parametrize(
+    ("depth", "exponents"),
+    [
+        (2, (-1, -16)),
+        (2.5, (0, -8)),
+        (3, (0, -6)),
+        (4, (-0.5, -4)),
+        (10, (0, -2)),
+        (np.inf, (0, -9)),
+    ],
+)
+def test_path_agrees_with_single_limits(depth, exponents, signed):
+    problem = gaussian_problem(30, 80, 4, seed=3, nonnegative=not signed)
+    models = [
+        DeepFactorization(depth, signed=signed, log_alpha=exponent * np.log(10))
+        for exponent in np.linspace(*exponents, 20)
+    ]
+    singles = [flow_limit(problem, model) for model in models]
+    path = limit_path(problem, models)
+    for limit, single in zip(path, singles, strict=True):
+        assert limit.status == "converged"
+        assert limit.residual <= 1e-12
+        np.testing.assert_allclose(limit.x, single.x, atol=1e-10 * np.abs(single.x).max())
+        # the dual, and with it the certificate, to what doubles resolve
+        assert limit.lower_bound <= single.l1_norm
+        assert limit.gap <= single.gap * (1 + 1e-3) + 1e-12 * single.l1_norm
+    work, usual = (sum(limit.iterations for limit in found) for found in (path, singles))
+    assert work <= usual / 3
+
+
+def test_path_keeps_the_order_and_takes_one_alpha_a_coordinate():
+    problem = gaussian_problem(10, 25, 2, seed=1)
+    shape = np.linspace(0.5, 1.5, 25)
+    scales = [1e-3, 1e-1, 1e-2]
+    models = [DeepFactorization(3, scale * shape) for scale in scales]
+    for limit, model in zip(limit_path(problem, models), models, strict=True):
+        np.testing.assert_allclose(limit.x, flow_limit(problem, model).x, atol=1e-12)
+
+
+def test_path_of_problems_that_end_otherwise():
+    models = [DeepFactorization(3, alpha, signed=False) for alpha in (0.1, 0.01)]
+    A = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    without = limit_path(Problem(A, np.array([1.0, 0.5])), models)
+    assert [limit.status for limit in without] == ["infeasible", "infeasible"]
+    zero = limit_path(Problem(A, np.zeros(2)), [DeepFactorization(3, 0.1), DeepFactorization(3, 1)])
+    assert all(limit.l1_norm < 1e-15 for limit in zero)
+
+
+def test_path_refuses_models_that_do_not_form_one():
+    problem = gaussian_problem(4, 9, 1, seed=0)
+    with pytest.raises(ValueError, match="at least one model"):
+        limit_path(problem, [])
+    with pytest.raises(TypeError, match="DeepFactorizations of depth >= 2"):
+        limit_path(problem, [DeepFactorization(1)])
+    for other in (DeepFactorization(3, 0.1), DeepFactorization(2, 0.1, signed=False)):
+        with pytest.raises(ValueError, match="differ in alpha only"):
+            limit_path(problem, [DeepFactorization(2, 0.1), other])
+    bent = [DeepFactorization(3, 0.1), DeepFactorization(3, np.linspace(0.1, 0.2, 9))]
+    with pytest.raises(ValueError, match="common factor"):
+        limit_path(problem, bent)
