@@ -24,7 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
+from scipy.linalg import qr, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from deepfact.model import deformed_exponent
 
@@ -278,13 +279,12 @@ def _factorise(st: _State, curve: _Curve, slope):
         return None
     ridge = 0.0
     while ridge < 1e-6:
-        try:
-            factor = cho_factor(
-                gram + ridge * np.eye(len(gram)) if ridge else gram, lower=True, check_finite=False
-            )
-            return lambda b: cho_solve(factor, b / diagonal, check_finite=False) / diagonal
-        except LinAlgError:
-            ridge = max(1e-15, 10 * ridge)
+        # LAPACK itself: on small problems the checks of cho_factor cost more than its work.
+        factor, failed = dpotrf(gram.T, lower=1)
+        if not failed:
+            return lambda b: dpotrs(factor, b / diagonal, lower=1)[0] / diagonal
+        ridge = max(1e-15, 10 * ridge)
+        gram[np.diag_indices_from(gram)] = 1.0 + ridge
     return None
 
 

@@ -36,10 +36,10 @@ class PhaseTransition:
         Measurements and sparsity of each cell.
     trials : int
         Instances a cell.
-    recovered : ndarray of shape (cells, 4)
-        How many of them each of `METHODS` recovered.
-    disagreements : ndarray of shape (cells, 3)
-        On how many the flow of depth 1, 2, 3 and basis pursuit differ.
+    recovered : ndarray of shape (cells, methods)
+        How many of them each method recovered, by default each of `METHODS`.
+    disagreements : ndarray of shape (cells, methods - 1)
+        On how many each flow and basis pursuit differ, where that is among the methods.
     lp_solves : ndarray of shape (cells,)
         How many instances the flow's certificate left open, so that a linear program decided.
     """
@@ -61,6 +61,7 @@ def recovery_trial(
     log_alphas: tuple[float, float],
     tolerance: float,
     seed: np.random.SeedSequence,
+    methods: tuple[str, ...] = METHODS,
 ) -> tuple[np.ndarray, bool]:
     """Try to recover one random s-sparse vector from M Gaussian measurements by every method.
 
@@ -76,14 +77,16 @@ def recovery_trial(
         Recovered means ||x - x_true||_2 <= tolerance ||x_true||_2.
     seed : SeedSequence
         The trial's own.
+    methods : tuple of str, optional
+        Some of `METHODS`, in their order (default: all).
 
     Returns
     -------
-    recovered : ndarray of bool, shape (4,)
-        By depth 1, 2, 3 and by basis pursuit.
+    recovered : ndarray of bool, shape (methods,)
+        By each method.
     solved : bool
         Whether a linear program was solved for basis pursuit. Otherwise the certificate of the
-        depth-3 flow decides: x_true is a minimiser iff its norm is not above the certified lower
+        deepest flow decides: x_true is a minimiser iff its norm is not above the certified lower
         bound, and not one if the flow's limit has a smaller norm.
 
     Raises
@@ -98,34 +101,42 @@ def recovery_trial(
     problem = gaussian_problem(M, N, s, seed=np.random.default_rng(seed), nonnegative=nonnegative)
     x_true = problem.x_true
     size = np.linalg.norm(x_true)
-    recovered = np.zeros(4, dtype=bool)
-    limits: list[LimitResult] = []
-    for k, depth in enumerate((1, 2, 3)):
-        log_alpha = None if depth == 1 else log_alphas[k - 1]
+    recovered = np.zeros(len(methods), dtype=bool)
+    limit: LimitResult | None = None
+    for k, method in enumerate(methods):
+        if method == "basis pursuit":
+            recovered[k], solved = _is_minimal(problem, limit, nonnegative, tolerance)
+            return recovered, solved
+        depth = int(method[-1])
+        log_alpha = None if depth == 1 else log_alphas[depth - 2]
         limit = flow_limit(
             problem, DeepFactorization(depth, signed=not nonnegative, log_alpha=log_alpha)
         )
         if not limit.success:
             raise ArithmeticError(f"depth {depth}: {limit.message}")
         recovered[k] = np.linalg.norm(limit.x - x_true) <= tolerance * size
-        limits.append(limit)
-    norm = np.abs(x_true).sum()
-    deepest = limits[2]
-    if deepest.l1_norm < (1 - tolerance) * norm:
-        return recovered, False
-    if recovered[2] and norm - deepest.lower_bound <= tolerance * norm:
-        recovered[3] = True
-        return recovered, False
+    return recovered, False
+
+
+def _is_minimal(problem, limit, nonnegative, tolerance) -> tuple[bool, bool]:
+    """Return whether basis pursuit recovers x_true, and whether that took a linear program."""
+    x_true = problem.x_true
+    norm, size = np.abs(x_true).sum(), np.linalg.norm(x_true)
+    if limit is not None:
+        if limit.l1_norm < (1 - tolerance) * norm:
+            return False, False
+        near = np.linalg.norm(limit.x - x_true) <= tolerance * size
+        if near and norm - limit.lower_bound <= tolerance * norm:
+            return True, False
     best = basis_pursuit(problem, nonnegative=nonnegative)
-    recovered[3] = np.linalg.norm(best.x - x_true) <= tolerance * size
-    return recovered, True
+    return bool(np.linalg.norm(best.x - x_true) <= tolerance * size), True
 
 
 def _cell(arguments) -> list:
     """Run one cell; module-level, so that a process can be handed it."""
-    M, N, s, trials, nonnegative, log_alphas, tolerance, seed, key = arguments
-    recovered = np.zeros(4, dtype=int)
-    disagreements = np.zeros(3, dtype=int)
+    M, N, s, trials, nonnegative, log_alphas, tolerance, seed, methods, key = arguments
+    recovered = np.zeros(len(methods), dtype=int)
+    disagreements = np.zeros(len(methods) - 1, dtype=int)
     solves = 0
     with threadpool_limits(1):
         for trial in range(trials):
@@ -137,9 +148,11 @@ def _cell(arguments) -> list:
                 log_alphas,
                 tolerance,
                 np.random.SeedSequence(seed, spawn_key=(*key, trial)),
+                methods,
             )
             recovered += found
-            disagreements += found[:3] != found[3]
+            if methods[-1] == "basis pursuit":
+                disagreements += found[:-1] != found[-1]
             solves += solved
     return [M, s, recovered.tolist(), disagreements.tolist(), solves]
 
@@ -154,6 +167,7 @@ def phase_transition(
     seed: int = 0,
     workers: int | None = None,
     checkpoint: str | Path | None = None,
+    methods: tuple[str, ...] = METHODS,
 ) -> PhaseTransition:
     """Measure how often flows of depth 1, 2, 3 and basis pursuit recover s-sparse vectors.
 
@@ -183,6 +197,8 @@ def phase_transition(
     checkpoint : path, optional
         A file that collects finished cells; a run with the same arguments and the same code
         takes them up.
+    methods : tuple of str, optional
+        Which of `METHODS` to run, in their order (default: all).
 
     Returns
     -------
@@ -205,7 +221,10 @@ def phase_transition(
     for M, s in cells:
         if as_count("cells' M", M, minimum=1) > N or as_count("cells' s", s, minimum=0) > N:
             raise ValueError(f"cells must have M <= N and s <= N = {N}, got ({M}, {s})")
-    settings = (trials, bool(nonnegative), tuple(map(float, log_alphas)), tolerance, seed)
+    methods = tuple(methods)
+    if not methods or methods != tuple(name for name in METHODS if name in methods):
+        raise ValueError(f"methods must be some of {METHODS} in that order, got {methods}")
+    settings = (trials, bool(nonnegative), tuple(map(float, log_alphas)), tolerance, seed, methods)
     done = {}
     stamp = _stamp(N, settings)
     if checkpoint is not None and Path(checkpoint).exists():
@@ -216,9 +235,9 @@ def phase_transition(
                     done[record[1], record[2]] = record[1:]
     for M, s in cells:
         if s >= M:
-            done[M, s] = [M, s, [0, 0, 0, 0], [0, 0, 0], 0]
+            done[M, s] = [M, s, [0] * len(methods), [0] * (len(methods) - 1), 0]
     tasks = [
-        (M, N, s, trials, bool(nonnegative), settings[2], tolerance, seed, (N, M, s))
+        (M, N, s, trials, bool(nonnegative), settings[2], tolerance, seed, methods, (N, M, s))
         for M, s in cells
         if (M, s) not in done
     ]

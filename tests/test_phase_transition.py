@@ -47,6 +47,17 @@ def test_an_interrupted_run_is_taken_up(tmp_path):
     assert believed.recovered[CELLS.index((kept[1], kept[2]))].tolist() == [3, 3, 3, 3]
 
 
+def test_some_methods_count_as_among_all():
+    whole = df.phase_transition(20, CELLS, 4, seed=3, workers=1)
+    deep = df.phase_transition(20, CELLS, 4, seed=3, workers=1, methods=("depth 3",))
+    np.testing.assert_array_equal(deep.recovered[:, 0], whole.recovered[:, 2])
+    assert deep.disagreements.shape == (len(CELLS), 0)
+    pair = ("depth 2", "basis pursuit")
+    two = df.phase_transition(20, CELLS, 4, seed=3, workers=1, methods=pair)
+    np.testing.assert_array_equal(two.recovered, whole.recovered[:, [1, 3]])
+    np.testing.assert_array_equal(two.disagreements[:, 0], whole.disagreements[:, 1])
+
+
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_basis_pursuit_is_decided_as_the_linear_program_decides(nonnegative):
     """The certificate's verdict against cvxpy on instances around the transition."""
@@ -76,6 +87,8 @@ def test_easy_and_impossible_cells():
     ("arguments", "error", "match"),
     [
         ({"cells": [(21, 1)]}, ValueError, "cells must have M <= N"),
+        ({"methods": ("depth 4",)}, ValueError, "methods must be some of"),
+        ({"methods": ("depth 3", "depth 1")}, ValueError, "in that order"),
         ({"cells": [(5, 21)]}, ValueError, "cells must have M <= N"),
         ({"cells": [(0, 1)]}, ValueError, "cells' M must be at least 1"),
         ({"cells": [(5, 1.5)]}, TypeError, "cells' s must be an integer"),
