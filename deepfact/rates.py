@@ -840,7 +840,12 @@ def _log_relative_gap(log_delta, t, p, signed):
             v2, large1, small1, small2 = ell, ell / (1 + delta), -ell / (1 + delta), -ell
         else:
             v2 = float(_saturating(ell, p))
-            large1 = -(float(np.logaddexp(log_delta, -p * ell)) - np.log1p(delta)) / p
+            # Of two ways to write log(1 - p v_1) the one that does not cancel: where v_1 is far
+            # below rounding, x_1 would otherwise come out as the logarithm of a negative number.
+            if p * v2 <= (1 + delta) / 2:
+                large1 = -np.log1p(-p * v2 / (1 + delta)) / p
+            else:
+                large1 = -(float(np.logaddexp(log_delta, -p * ell)) - np.log1p(delta)) / p
             small1 = -np.log1p(p * v2 / (1 + delta)) / p if signed else 0.0
             small2 = -np.log1p(p * v2) / p if signed else 0.0
         if not signed:
