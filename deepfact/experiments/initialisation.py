@@ -145,6 +145,19 @@ def two_factor_deviation(
     return {name: np.array(values) for name, values in out.items()}
 
 
+def _single_products(problem, factors, times):
+    """Follow the flow of one product for each coordinate."""
+    path = factor_flow(problem, factors, signed=False, times=times, rtol=1e-9)
+    if not path.success:
+        raise RuntimeError(f"factor_flow: {path.message}")
+    return path
+
+
+def _nearly_equal(alpha, log10_imbalance, N):
+    """Return two factors alpha (1 + imbalance) and alpha, the same in all coordinates."""
+    return alpha * np.array([[1 + 10.0**log10_imbalance], [1.0]]) * np.ones(N)
+
+
 def first_sign_change(
     problem: Problem, factors: np.ndarray, times: np.ndarray
 ) -> tuple[float, int]:
@@ -166,9 +179,7 @@ def first_sign_change(
     coordinate : int
         -1 if there is none.
     """
-    path = factor_flow(problem, factors, signed=False, times=times, rtol=1e-9)
-    if not path.success:
-        raise RuntimeError(f"factor_flow: {path.message}")
+    path = _single_products(problem, factors, times)
     negative = path.x < 0
     if not negative.any():
         return np.nan, -1
@@ -284,8 +295,7 @@ def plateau_sign_changes(
         height = np.maximum.accumulate(np.max(-path.dual @ problem.dense(), axis=1))
         measured, predicted = [], []
         for exponent in log10_imbalances:
-            factors = alpha * np.ones((2, N))
-            factors[0] *= 1 + 10.0**exponent
+            factors = _nearly_equal(alpha, exponent, N)
             delta = float(factors[0, 0] ** 2 - factors[1, 0] ** 2)
             needed = 0.5 * np.arcsinh(2 * float(np.prod(factors[:, 0])) / delta)
             predicted.append(np.interp(needed, height, grid))
@@ -334,11 +344,7 @@ def plateau_losses(
     times = np.linspace(0.0, 2.6 * largest / (2 * drift.max()), n_times)
     loss = []
     for exponent in log10_imbalances:
-        factors = alpha * np.ones((2, N))
-        factors[0] *= 1 + 10.0**exponent
-        path = factor_flow(problem, factors, signed=False, times=times, rtol=1e-9)
-        if not path.success:
-            raise RuntimeError(f"factor_flow: {path.message}")
+        path = _single_products(problem, _nearly_equal(alpha, exponent, N), times)
         loss.append(path.loss / path.loss[0])
     return {"times": times, "loss": np.array(loss)}
 
@@ -380,9 +386,7 @@ def deep_product_trials(
         for k, scale in enumerate(scales):
             unit = scale ** (2 - depth) / np.max(np.abs(A.T @ y))
             times = np.append(0.0, np.geomspace(0.1, 1000.0, 20) * unit)
-            path = factor_flow(problem, scale * shape, signed=False, times=times, rtol=1e-9)
-            if not path.success:
-                raise RuntimeError(f"factor_flow: {path.message}")
+            path = _single_products(problem, scale * shape, times)
             x = path.x[-1]
             least = signed_weighted_minimiser(A, A @ x, *weights)[1]
             slack = np.where(x > 0, *single_product_weights(path.factors[-1] / scale))
