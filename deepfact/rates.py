@@ -17,7 +17,7 @@ from scipy.special import lambertw
 
 from deepfact.checks import as_real_array, as_real_number
 from deepfact.problem import Problem
-from deepfact.theory import _depth, _log, _log_alpha, _numbers, _plain, _saturating
+from deepfact.theory import _depth, _log, _log_alpha, _log_product, _numbers, _plain, _saturating
 
 _ACTIVE = 1e-7  # how near to its bound an entry of the certificate counts as being at it
 
@@ -242,11 +242,8 @@ def worst_case_gap(
     Statement S7 of ``docs/statements.md``.
     """
     delta = as_real_number("delta", delta, above=0.0)
-    log_Q = float(np.log(as_real_number("Q", Q, above=0.0)))
-    depth = _depth(depth)
-    _check_signed(signed)
-    log_a = _scalar_log_alpha(alpha, log_alpha) * (1.0 if np.isinf(depth) else depth)
-    gap = _log_relative_gap(float(np.log(delta)), log_Q - log_a, 1 - 2 / depth, signed)
+    log_Q, t, p = _worst_case_scales(Q, depth, alpha, signed, log_alpha)
+    gap = _log_relative_gap(float(np.log(delta)), t, p, signed)
     with np.errstate(under="ignore"):
         return float(np.exp(log_Q + gap))
 
@@ -291,11 +288,7 @@ def worst_case_supremum(
     -----
     Statement S7 of ``docs/statements.md``: the exponents of the guarantee S2 cannot be improved.
     """
-    log_Q = float(np.log(as_real_number("Q", Q, above=0.0)))
-    depth = _depth(depth)
-    _check_signed(signed)
-    log_a = _scalar_log_alpha(alpha, log_alpha) * (1.0 if np.isinf(depth) else depth)
-    p, t = 1 - 2 / depth, log_Q - log_a
+    log_Q, t, p = _worst_case_scales(Q, depth, alpha, signed, log_alpha)
     # The columns compete where delta is of the order of 1/S(t) e^(-pt), the scale of the gap.
     centre = -p * t - float(np.log(_saturating(t, p))) if t > 1 else 0.0
     grid = centre + np.linspace(-40.0, 40.0, 161)
@@ -475,12 +468,11 @@ def log_escape_time(
     log_drift = np.log(_numbers("drift", drift, above=0.0))
     depth = _depth(depth)
     logs = _log_alpha(alpha, log_alpha)
-    infinite = np.isinf(depth)
-    growth = log_X - (logs if infinite else depth * logs)
+    growth = log_X - _log_product(depth, logs)
     if np.min(growth) < 0:
         raise ValueError("X must be at least alpha^depth, the value at time 0")
     # k = L alpha^(L-2) converts time at unit drift into the dual variable's own unit.
-    log_k = logs if infinite else np.log(depth) + (depth - 2) * logs
+    log_k = logs if np.isinf(depth) else np.log(depth) + (depth - 2) * logs
     return _plain(_log(_saturating(growth, 1 - 2 / depth)) - log_k - log_drift)
 
 
@@ -826,6 +818,15 @@ def _central_step(start, B, power, nonnegative):
     return z
 
 
+def _worst_case_scales(Q, depth, alpha, signed, log_alpha):
+    """Check the arguments of the worst case; return log Q, t = log(Q/a) and p = 1 - 2/L."""
+    log_Q = float(np.log(as_real_number("Q", Q, above=0.0)))
+    depth = _depth(depth)
+    _check_signed(signed)
+    log_a = _log_product(depth, _scalar_log_alpha(alpha, log_alpha))
+    return log_Q, log_Q - log_a, 1 - 2 / depth
+
+
 def _log_relative_gap(log_delta, t, p, signed):
     """Return log(gap/Q) on A = (1, 1 + delta) for t = log(Q/a), in units of a and in logarithms.
 
@@ -840,7 +841,12 @@ def _log_relative_gap(log_delta, t, p, signed):
             v2, large1, small1, small2 = ell, ell / (1 + delta), -ell / (1 + delta), -ell
         else:
             v2 = float(_saturating(ell, p))
-            large1 = -(float(np.logaddexp(log_delta, -p * ell)) - np.log1p(delta)) / p
+            # Of two ways to write log(1 - p v_1) the one that does not cancel: where v_1 is far
+            # below rounding, x_1 would otherwise come out as the logarithm of a negative number.
+            if p * v2 <= (1 + delta) / 2:
+                large1 = -np.log1p(-p * v2 / (1 + delta)) / p
+            else:
+                large1 = -(float(np.logaddexp(log_delta, -p * ell)) - np.log1p(delta)) / p
             small1 = -np.log1p(p * v2 / (1 + delta)) / p if signed else 0.0
             small2 = -np.log1p(p * v2) / p if signed else 0.0
         if not signed:

@@ -246,7 +246,7 @@ def log_l1_gap_bound_sharp(
     """
     log_Q = _log(_numbers("Q", Q, minimum=0.0))
     depth = _depth(depth)
-    log_a = _log_alpha(alpha, log_alpha) * (1.0 if np.isinf(depth) else depth)
+    log_a = _log_product(depth, _log_alpha(alpha, log_alpha))
     n = np.log(_products(N, signed))
     return _plain(_log_gap(log_Q, log_a, n, 1 - 2 / depth))
 
@@ -564,6 +564,11 @@ def _log_alpha(alpha, log_alpha):
     if log_alpha is not None:
         return _numbers("log_alpha", log_alpha)
     return np.log(_numbers("alpha", alpha, above=0.0))
+
+
+def _log_product(depth, log_alpha):
+    """Return log a = L log alpha, or log mu at infinite depth."""
+    return log_alpha if np.isinf(depth) else depth * log_alpha
 
 
 def _depth(depth, above=None):

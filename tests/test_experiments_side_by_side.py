@@ -40,3 +40,13 @@ def test_relative_error():
 def test_count_recoveries():
     counts = experiment.count_recoveries(20, 1, [1, 15], [1, 3], 1e-9, trials=4, seed=0)
     np.testing.assert_array_equal(counts, [[0, 0], [0, 4]])
+
+
+def test_polyline():
+    t = np.geomspace(1e-3, 1e2, 400)
+    y = np.tanh(np.log(t)) / 3
+    few_t, few_y = experiment.polyline(t, y, 1e-3)
+    assert len(few_t) < 40
+    assert np.max(np.abs(np.interp(np.log(t), np.log(few_t), few_y) - y)) < 1.01e-3
+    assert few_t[[0, -1]] == pytest.approx(t[[0, -1]], rel=1e-5)
+    assert [len(v) for v in experiment.polyline(t, 0 * y, 1e-3)] == [2, 2]

@@ -154,6 +154,8 @@ def test_table_survives_its_file(tmp_path):
 
 
 def test_depth_two_and_basis_pursuit_agree_as_the_scale_shrinks():
-    differ = measurements.depth_two_by_scale(14, 40, 4, 12, False, [-1, -300], 0)
-    assert differ[0] > differ[1]
-    assert differ[1] <= 1
+    counts = measurements.depth_two_by_scale(14, 40, 4, 12, False, [-1, -300], 0)
+    assert counts["differ"][0] > counts["differ"][1]
+    assert counts["differ"][1] <= 1
+    assert abs(counts["recovered"][1] - counts["basis_pursuit"][1]) <= counts["differ"][1]
+    assert counts["basis_pursuit"][0] == counts["basis_pursuit"][1] > 0

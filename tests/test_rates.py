@@ -205,6 +205,19 @@ def test_worst_case_gap_against_many_digits(depth, log_alpha, delta, signed):
     )
 
 
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("depth", [2.5, 3, 6])
+def test_worst_case_gap_of_very_unequal_columns(depth, signed):
+    """The first dual variable is far below rounding, and so is what it adds to x_1."""
+    log_alpha, delta, Q = -2.4, 1e13, 1.5
+    problem = rates.worst_case_problem(delta, Q)
+    x, _ = reference_limit(problem.A, problem.y, depth, log_alpha, signed, digits=60)
+    gap = x[0] * delta / (1 + mp.mpf(delta))
+    assert rates.worst_case_gap(delta, Q, depth, signed=signed, log_alpha=log_alpha) == (
+        pytest.approx(float(gap), rel=1e-12, abs=0)
+    )
+
+
 def test_worst_case_gap_by_hand():
     # L = 2, delta = 1, positive: a t + 2 a t^2 = 2 Q with t = x_1/a.
     a, Q = 0.01, 1.0
@@ -226,6 +239,16 @@ def test_worst_case_supremum(depth, log_alpha, signed):
     assert gap <= theory.l1_gap_bound_sharp(2.0, 2, depth, signed=signed, log_alpha=log_alpha) * (
         1 + 1e-12
     )
+
+
+def test_worst_case_supremum_over_a_fine_range_of_init_scales():
+    """It looks at very unequal columns, where rounding once left a negative number to a logarithm.
+
+    For a larger init scale the supremum is larger.
+    """
+    scales = [-2.4, *np.linspace(-6.0, 0.0, 61)]
+    gaps = [rates.worst_case_supremum(1.0, 3, log_alpha=scale)[0] for scale in scales]
+    assert np.all(np.diff(gaps[1:]) > 0)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

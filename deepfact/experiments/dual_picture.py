@@ -373,7 +373,7 @@ def check_barrier(
     dict of str to ndarray
         ``mu`` of shape (K,), ``products`` of shape (2 * trials,), the number N' of products, and
         of shape (2 * trials, K): ``deviation`` of the two paths relative to ||x_inf||;
-        ``identity``, the deviation of sum of all products - <y, mu nu> from N' mu, over Q;
+        ``identity``, the deviation of sum of all products - <y, mu nu> from N' mu, over N' mu;
         ``gap``, the certified gap over N' mu; ``above`` = (||x_inf||_1 - Q)/Q and ``below`` =
         (Q - lower bound)/Q with Q of basis pursuit.
     """
@@ -397,7 +397,7 @@ def check_barrier(
             duality = np.sum(np.exp(logs)) - problem.y @ (mu * limit.dual)
             error = np.linalg.norm(reference[k] - limit.x) / np.linalg.norm(limit.x)
             table["deviation"][trial, k] = error
-            table["identity"][trial, k] = abs(duality - barrier_gap) / best.value
+            table["identity"][trial, k] = abs(duality - barrier_gap) / barrier_gap
             table["gap"][trial, k] = limit.gap / barrier_gap
             table["above"][trial, k] = (limit.l1_norm - best.value) / best.value
             table["below"][trial, k] = (best.lower_bound - limit.lower_bound) / best.value

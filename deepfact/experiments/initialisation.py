@@ -145,19 +145,46 @@ def two_factor_deviation(
     return {name: np.array(values) for name, values in out.items()}
 
 
+def _single_products(problem, factors, times, rtol=1e-9):
+    """Follow the flow of one product for each coordinate."""
+    path = factor_flow(problem, factors, signed=False, times=times, rtol=rtol)
+    if not path.success:
+        raise RuntimeError(f"factor_flow: {path.message}")
+    return path
+
+
+def _nearly_equal(alpha, log10_imbalance, N):
+    """Return two factors alpha (1 + imbalance) and alpha, the same in all coordinates."""
+    return alpha * np.array([[1 + 10.0**log10_imbalance], [1.0]]) * np.ones(N)
+
+
+def _difference(factors):
+    """Return delta = u_1^2 - u_2^2 without cancellation."""
+    return (factors[0] - factors[1]) * (factors[0] + factors[1])
+
+
+def _first_passage(times, height, level):
+    """Return when ``height``, linear between the times, first exceeds ``level``."""
+    if not height[-1] > level:
+        return np.inf
+    k = int(np.argmax(height > level))
+    share = (level - height[k - 1]) / (height[k] - height[k - 1])
+    return float(times[k - 1] + share * (times[k] - times[k - 1]))
+
+
 def first_sign_change(
     problem: Problem, factors: np.ndarray, times: np.ndarray
 ) -> tuple[float, int]:
-    """Return when and where the flow of single products first has a negative coordinate.
+    """Return when and where the flow of products u_1 u_2 first has a negative coordinate.
 
     Parameters
     ----------
     problem : Problem
         The problem.
-    factors : ndarray of shape (L, N)
+    factors : ndarray of shape (2, N)
         Initial factors, with positive products.
     times : ndarray of shape (K,)
-        Increasing times, fine enough to interpolate linearly.
+        Increasing times, fine enough to interpolate the dual variable linearly.
 
     Returns
     -------
@@ -166,16 +193,19 @@ def first_sign_change(
     coordinate : int
         -1 if there is none.
     """
-    path = factor_flow(problem, factors, signed=False, times=times, rtol=1e-9)
-    if not path.success:
-        raise RuntimeError(f"factor_flow: {path.message}")
+    path = _single_products(problem, factors, times, rtol=1e-11)
     negative = path.x < 0
     if not negative.any():
         return np.nan, -1
     k = int(np.argmax(negative.any(axis=1)))
-    i = int(np.argmin(path.x[k]))
-    before, after = path.x[k - 1, i], path.x[k, i]
-    return float(times[k - 1] + (times[k] - times[k - 1]) * before / (before - after)), i
+    # asinh(2 x/abs(delta)) is 2 w and a constant, and so as smooth as the dual variable w.
+    changed = np.flatnonzero(negative[k])
+    before, after = np.arcsinh(
+        2 * path.x[k - 1 : k + 1, changed] / np.abs(_difference(factors)[changed])
+    )
+    found = times[k - 1] + (times[k] - times[k - 1]) * before / (before - after)
+    first = int(np.argmin(found))
+    return float(found[first]), int(changed[first])
 
 
 def one_coordinate_sign_changes(
@@ -195,24 +225,30 @@ def one_coordinate_sign_changes(
     Returns
     -------
     dict of str to ndarray of shape (T, K)
-        ``time`` and ``predicted``.
+        ``time`` and ``predicted``; ``earliest``, the time under the largest drift: the drift
+        y - x lies between y and y - x_0 until then, so that predicted is the latest time.
     """
-    measured, predicted = [], []
+    measured, predicted, earliest = [], [], []
     for stream in np.random.SeedSequence([seed, 2]).spawn(trials):
         rng = np.random.default_rng(stream)
-        drift, size = rng.uniform(0.5, 2.0), 10 ** rng.uniform(-5, -4)
+        drift, size = rng.uniform(0.5, 2.0), 10 ** rng.uniform(-2, -1)
         problem = Problem(np.ones((1, 1)), np.array([-drift]))
-        row, formula = [], []
+        row, formula, least = [], [], []
         for exponent in log10_imbalances:
-            factors = size * np.array([[1 + 10.0**exponent], [1.0]])
-            delta = float(factors[0, 0] ** 2 - factors[1, 0] ** 2)
-            expected = sign_change_time(float(np.prod(factors)), delta, drift)
-            times = np.linspace(0.0, 1.2 * expected, 2000)
+            factors = _nearly_equal(size, exponent, 1)
+            x0, delta = float(np.prod(factors)), float(_difference(factors)[0])
+            formula.append(sign_change_time(x0, delta, drift))
+            least.append(sign_change_time(x0, delta, drift + x0))
+            times = np.linspace(0.0, 1.2 * formula[-1], 2000)
             row.append(first_sign_change(problem, factors, times)[0])
-            formula.append(expected)
         measured.append(row)
         predicted.append(formula)
-    return {"time": np.array(measured), "predicted": np.array(predicted)}
+        earliest.append(least)
+    return {
+        "time": np.array(measured),
+        "predicted": np.array(predicted),
+        "earliest": np.array(earliest),
+    }
 
 
 def plateau_problem(M: int, N: int, s: int, rng: np.random.Generator) -> tuple[Problem, np.ndarray]:
@@ -268,12 +304,18 @@ def plateau_sign_changes(
     -------
     dict of str to ndarray
         ``time`` and ``predicted`` of shape (T, K): measured with the two factors, and when the dual
-        variable of the positive model, of equal factors, has
-        max_i -w_i = asinh(2 x_0/delta)/2. Of shape (T,): ``slope`` of the predicted time in
-        log(1/delta) where that is 800 to 1200, and the ``asymptotic`` one, 1/(2 max drift) on the
-        plateau at the nonnegative least squares solution.
+        variable of the positive model, from factors (u_1 + u_2)/2, has
+        max_i -w_i = asinh(2 x_0/delta)/2. ``earliest`` and ``latest`` of shape (T, K): bounds on
+        the former by what delta can change of the dual variable. Of shape (T,): ``slope`` of the
+        predicted time in log(1/delta) where that is 800 to 1200, and the ``asymptotic`` one,
+        1/(2 max drift) on the plateau at the nonnegative least squares solution.
+
+    Notes
+    -----
+    Statement S13 of ``docs/statements.md``.
     """
-    out = {"time": [], "predicted": [], "slope": [], "asymptotic": []}
+    names = ("time", "predicted", "earliest", "latest", "slope", "asymptotic")
+    out = {name: [] for name in names}
     for stream in np.random.SeedSequence([seed, 3]).spawn(trials):
         problem, drift = plateau_problem(M, N, s, np.random.default_rng(stream))
         unit = 1 / (2 * drift.max())
@@ -282,21 +324,44 @@ def plateau_sign_changes(
         if path.status == "failed":
             raise RuntimeError(f"gradient_flow: {path.message}")
         height = np.maximum.accumulate(np.max(-path.dual @ problem.dense(), axis=1))
-        measured, predicted = [], []
+        rows = []
         for exponent in log10_imbalances:
-            factors = alpha * np.ones((2, N))
-            factors[0] *= 1 + 10.0**exponent
-            delta = float(factors[0, 0] ** 2 - factors[1, 0] ** 2)
-            needed = 0.5 * np.arcsinh(2 * float(np.prod(factors[:, 0])) / delta)
-            predicted.append(np.interp(needed, height, grid))
-            times = np.linspace(0.0, 1.2 * predicted[-1], 1000)
-            measured.append(first_sign_change(problem, factors, times)[0])
+            factors = _nearly_equal(alpha, exponent, N)
+            rough = np.interp(_needed(factors), height, grid)
+            times = rough * np.append(0.0, np.linspace(0.9, 1.1, 401))
+            measured = first_sign_change(problem, factors, times)[0]
+            rows.append((measured, *_predicted_sign_change(problem, factors, times)))
         ends = np.interp([400.0, 600.0], height, grid)
-        out["time"].append(measured)
-        out["predicted"].append(predicted)
+        for name, column in zip(names[:4], np.transpose(rows), strict=True):
+            out[name].append(column)
         out["slope"].append(float(ends[1] - ends[0]) / 400.0)
         out["asymptotic"].append(unit)
     return {name: np.array(values) for name, values in out.items()}
+
+
+def _needed(factors):
+    """Return the size asinh(2 x_0/delta)/2 of -w at which a coordinate changes its sign."""
+    x0, delta = factors[0, 0] * factors[1, 0], abs(_difference(factors)[0])
+    return 0.5 * float(np.arcsinh(2 * x0 / delta))
+
+
+def _predicted_sign_change(problem, factors, times):
+    """Return the predicted time of the first sign change and the earliest and the latest possible.
+
+    Up to then the factors add A p, 0 <= p <= abs(delta)/4, to what drives the positive model from
+    (u_1 + u_2)/2, and t ||A|| sqrt(N) abs(delta)/4 bounds what that does to nu.
+    """
+    A = problem.dense()
+    start = float(np.mean(factors[:, 0]))
+    path = gradient_flow(problem, DeepFactorization(2, start, signed=False), times, rtol=1e-11)
+    if path.status == "failed":
+        raise RuntimeError(f"gradient_flow: {path.message}")
+    height = np.maximum.accumulate(np.max(-path.dual @ A, axis=1))
+    rate = np.linalg.norm(A, 2) * np.sqrt(problem.N) * abs(_difference(factors)[0]) / 4
+    change = np.linalg.norm(A, axis=0).max() * rate * times
+    return [
+        _first_passage(times, height + shift, _needed(factors)) for shift in (0.0, change, -change)
+    ]
 
 
 def plateau_losses(
@@ -334,11 +399,7 @@ def plateau_losses(
     times = np.linspace(0.0, 2.6 * largest / (2 * drift.max()), n_times)
     loss = []
     for exponent in log10_imbalances:
-        factors = alpha * np.ones((2, N))
-        factors[0] *= 1 + 10.0**exponent
-        path = factor_flow(problem, factors, signed=False, times=times, rtol=1e-9)
-        if not path.success:
-            raise RuntimeError(f"factor_flow: {path.message}")
+        path = _single_products(problem, _nearly_equal(alpha, exponent, N), times)
         loss.append(path.loss / path.loss[0])
     return {"times": times, "loss": np.array(loss)}
 
@@ -380,9 +441,7 @@ def deep_product_trials(
         for k, scale in enumerate(scales):
             unit = scale ** (2 - depth) / np.max(np.abs(A.T @ y))
             times = np.append(0.0, np.geomspace(0.1, 1000.0, 20) * unit)
-            path = factor_flow(problem, scale * shape, signed=False, times=times, rtol=1e-9)
-            if not path.success:
-                raise RuntimeError(f"factor_flow: {path.message}")
+            path = _single_products(problem, scale * shape, times)
             x = path.x[-1]
             least = signed_weighted_minimiser(A, A @ x, *weights)[1]
             slack = np.where(x > 0, *single_product_weights(path.factors[-1] / scale))

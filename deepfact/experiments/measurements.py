@@ -11,7 +11,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import beta
 
+from deepfact.limit import flow_limit
+from deepfact.model import DeepFactorization
 from deepfact.phase_transition import PhaseTransition, phase_transition, recovery_trial
+from deepfact.problem import gaussian_problem
 from deepfact.theory import recovery_threshold, recovery_window
 
 COLUMNS = (
@@ -157,8 +160,8 @@ def depth_two_by_scale(
     nonnegative: bool,
     log10_alphas: list[float],
     seed: int,
-) -> np.ndarray:
-    """Count the instances of one cell on which depth 2 and basis pursuit disagree, by init scale.
+) -> dict[str, np.ndarray]:
+    """Count on one cell what depth 2 recovers from several init scales, beside basis pursuit.
 
     Parameters
     ----------
@@ -169,27 +172,44 @@ def depth_two_by_scale(
     nonnegative : bool
         Nonnegative or signed vectors.
     log10_alphas : list of float
-        The init scales of depth 2.
+        K init scales of depth 2.
     seed : int
         The experiment's seed.
 
     Returns
     -------
-    ndarray of int, shape (scales,)
-        Disagreements.
+    dict of str to ndarray of int, shape (K,)
+        ``recovered``, how many depth 2 recovers; ``differ``, on how many it and basis pursuit
+        disagree; ``basis_pursuit``, how many that recovers (K times the same number).
+
+    Raises
+    ------
+    ArithmeticError
+        If a limit does not converge.
 
     Notes
     -----
     Statements S7 and S14 of ``docs/statements.md``: depth 2 leaves an error alpha^(2(1-rho)).
     """
-    differ = np.zeros(len(log10_alphas), dtype=int)
+    names = ("recovered", "differ", "basis_pursuit")
+    counts = {name: np.zeros(len(log10_alphas), dtype=int) for name in names}
+    scales = np.log(10) * np.asarray(log10_alphas, dtype=float)
     for trial in range(trials):
         sequence = np.random.SeedSequence(seed, spawn_key=(N, M, s, trial))
-        for k, scale in enumerate(log10_alphas):
-            scales = (scale * np.log(10), np.log(1e-5))
-            found, _ = recovery_trial(M, N, s, nonnegative, scales, 1e-3, sequence)
-            differ[k] += found[1] != found[3]
-    return differ
+        pair = (float(scales[-1]), np.log(1e-5))
+        found, _ = recovery_trial(M, N, s, nonnegative, pair, 1e-3, sequence)
+        problem = gaussian_problem(M, N, s, np.random.default_rng(sequence), nonnegative)
+        for k, scale in enumerate(scales):
+            model = DeepFactorization(2, signed=not nonnegative, log_alpha=float(scale))
+            limit = flow_limit(problem, model)
+            if not limit.success:
+                raise ArithmeticError(f"depth 2: {limit.message}")
+            error = np.linalg.norm(limit.x - problem.x_true)
+            recovered = error <= 1e-3 * np.linalg.norm(problem.x_true)
+            counts["recovered"][k] += recovered
+            counts["differ"][k] += recovered != found[3]
+            counts["basis_pursuit"][k] += found[3]
+    return counts
 
 
 def save_table(table: dict[str, np.ndarray], path: str | Path) -> None:

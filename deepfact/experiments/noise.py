@@ -196,6 +196,15 @@ def _collect(rows: list[list[dict]]) -> dict[str, np.ndarray]:
     return {key: np.array([[cell[key] for cell in row] for row in rows]) for key in rows[0][0]}
 
 
+def _compare_at(problem, level, supports, depths, start, rng):
+    """Run `compare` with random noise of relative size ``level``; add its norm ``noise``."""
+    A = problem.dense()
+    e = level * np.linalg.norm(problem.y) * _unit(rng, problem.M)
+    constants = [fixed_signal_bound(A, problem.x_true, size) for size in supports]
+    found = compare(problem, e, depths, start, constants, least_l1_norm(A, e))
+    return {**found, "noise": np.linalg.norm(e)}
+
+
 def noise_sweep(
     M: int,
     N: int,
@@ -289,20 +298,14 @@ def sparsity_sweep(
     dict of str to ndarray
         As `compare`, with leading axes (T, K), and ``noise`` of shape (T, K), the norms ||e||.
     """
-    rows, noise = [], []
+    rows = []
     for stream in np.random.SeedSequence([seed, 1]).spawn(trials):
-        rng = np.random.default_rng(stream)
-        row, sizes = [], []
+        rng, row = np.random.default_rng(stream), []
         for s in sparsities:
             problem = gaussian_problem(M, N, s, seed=rng)
-            e = level * np.linalg.norm(problem.y) * _unit(rng, M)
-            constants = fixed_signal_bound(problem.dense(), problem.x_true, s)
-            q = least_l1_norm(problem.dense(), e)
-            row.append(compare(problem, e, depths, start, [constants], q))
-            sizes.append(np.linalg.norm(e))
+            row.append(_compare_at(problem, level, [s], depths, start, rng))
         rows.append(row)
-        noise.append(sizes)
-    return {**_collect(rows), "noise": np.array(noise)}
+    return _collect(rows)
 
 
 def power_law_sweep(
@@ -343,25 +346,18 @@ def power_law_sweep(
         As `compare`, with leading axes (T, K) (the bounds are the best over supports of several
         sizes), ``noise`` of shape (T, K), and ``tail`` of shape (T, K), sigma_s(x)_1/sqrt(s).
     """
-    rows, noise, tails = [], [], []
+    supports = sorted({1, 2, max(s // 2, 1), s})
+    rows = []
     for stream in np.random.SeedSequence([seed, 2]).spawn(trials):
-        rng = np.random.default_rng(stream)
-        row, sizes, tail = [], [], []
+        rng, row = np.random.default_rng(stream), []
         for exponent in exponents:
             A = rng.standard_normal((M, N)) / np.sqrt(M)
             x = np.arange(1.0, N + 1) ** -exponent * rng.choice([-1.0, 1.0], N)
             x = rng.permutation(x / np.linalg.norm(x))
-            problem = Problem(A, A @ x, x)
-            e = level * np.linalg.norm(problem.y) * _unit(rng, M)
-            candidates = sorted({1, 2, max(s // 2, 1), s})
-            constants = [fixed_signal_bound(A, x, size) for size in candidates]
-            row.append(compare(problem, e, depths, start, constants, least_l1_norm(A, e)))
-            sizes.append(np.linalg.norm(e))
-            tail.append(np.sort(np.abs(x))[: N - s].sum() / np.sqrt(s))
+            found = _compare_at(Problem(A, A @ x, x), level, supports, depths, start, rng)
+            row.append({**found, "tail": np.sort(np.abs(x))[: N - s].sum() / np.sqrt(s)})
         rows.append(row)
-        noise.append(sizes)
-        tails.append(tail)
-    return {**_collect(rows), "noise": np.array(noise), "tail": np.array(tails)}
+    return _collect(rows)
 
 
 def early_stopping(

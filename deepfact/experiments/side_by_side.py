@@ -99,6 +99,33 @@ def certify_depths(
     return {**table, "least_squares": least_squares}
 
 
+def polyline(t: np.ndarray, y: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Thin a curve over log t to the points that a drawing of it needs.
+
+    Parameters
+    ----------
+    t : ndarray of shape (K,)
+        Increasing positive times.
+    y : ndarray of shape (K,)
+        The values.
+    tolerance : float
+        What straight lines over log t between the points kept may miss of the values.
+
+    Returns
+    -------
+    tuple of ndarray
+        Times and values of the points kept, both ends among them, to six significant digits.
+    """
+    x = np.log(t)
+    keep = [0, len(t) - 1]
+    while True:
+        miss = np.abs(np.interp(x, x[keep], y[keep]) - y)
+        worst = int(np.argmax(miss))
+        if miss[worst] <= tolerance:
+            return tuple(np.array([float(f"{v:.6g}") for v in values[keep]]) for values in (t, y))
+        keep = sorted([*keep, worst])
+
+
 def relative_error(x: np.ndarray, reference: np.ndarray) -> float:
     """Return ||x - reference|| / ||reference||.
 
