@@ -200,9 +200,10 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
     holds = theta * np.min(log_a) > -3.0
     finish = _descend if holds else _refine
     count, met, goal, best, lost = 0, False, _GAP, np.inf, 0
+    nearest = None
     if holds and np.min(log_a) > np.log(0.3 * level):
         x, eta, met, count = finish(st, curve, size)
-    while not met and count < max_iterations and lost < _PATIENCE:
+    while not met and count < max_iterations and lost < (1 if nearest else _PATIENCE):
         solve = _factorise(st, curve, (st.p / (curve.lag(st.p) + st.s)).sum(0))
         count += 1
         if solve is None or not _advance(st, curve, solve, size):
@@ -216,8 +217,10 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
         if near:
             x, eta, met, more = finish(st, curve, size)
             count, goal = count + more, 1e-2 * goal
-            if not met and goal < 1e-13:  # products that vanish in the limit only
-                x, eta, met = curve.signal(st.p), st.eta, True
+            if not met and goal < 1e-12:
+                nearest = curve.signal(st.p), st.outside(st.eta)
+    if not met and nearest:  # products that vanish in the limit only have no dual variable
+        return *nearest, True, count
     if not met:
         x, eta = np.nan_to_num(curve.signal(st.p)), np.nan_to_num(st.eta)
     return x, st.outside(eta), met, count
@@ -495,7 +498,9 @@ def _descend(st: _State, curve: _Curve, size: float):
 
         length = _line_minimum(fall)
         v, st.eta = v + length * dv, st.eta + length * d_eta
-    eta, met = st.eta, bool(off < 1e-12)
+    # Where x is much larger than y, rounding of A x is what can be met.
+    rounding = 2e-15 * np.linalg.norm(np.abs(st.A) @ np.abs(x)) / size
+    eta, met = st.eta, bool(off < max(1e-12, rounding))
     if not met:  # the state goes on from where it was, in its present basis
         st.eta = st.inside(start)
     return x, eta, met, count
