@@ -203,7 +203,9 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
     nearest = None
     if holds and np.min(log_a) > np.log(0.3 * level):
         x, eta, met, count = finish(st, curve, size)
-    while not met and count < max_iterations and lost < (1 if nearest else _PATIENCE):
+    while not met and count < max_iterations and lost < _PATIENCE:
+        if nearest and (lost or best < 1e-13):
+            break
         solve = _factorise(st, curve, (st.p / (curve.lag(st.p) + st.s)).sum(0))
         count += 1
         if solve is None or not _advance(st, curve, solve, size):
