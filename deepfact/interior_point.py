@@ -546,10 +546,20 @@ def interior_point_path(
 
     Parameters
     ----------
-    A, y, min_norm, rate, theta, signed
-        As in `interior_point`.
+    A : ndarray of shape (M, N)
+        Matrix of full row rank.
+    y : ndarray of shape (M,)
+        Measurements in the range of A, not zero.
+    min_norm : ndarray of shape (N,)
+        The solution of A x = y of least Euclidean norm.
     log_products : sequence of float or ndarray of shape (N,)
         log a, each near the one before.
+    rate : float or ndarray of shape (N,)
+        k divided by its largest entry, the same for all scales.
+    theta : float
+        Deformation 1 - 2/L in [0, 1].
+    signed : bool
+        Signed or positive model.
 
     Returns
     -------
