@@ -133,9 +133,9 @@ def circumstances():
     return {"machine": machine, "versions": "; ".join([*versions, *sorted(blas)])}
 
 
-def write(rows, path):
-    """Write rows of equal keys as CSV, with machine and versions."""
-    around = circumstances()
+def write(rows, path, around=None):
+    """Write rows of equal keys as CSV, with machine and versions (default: those of this run)."""
+    around = circumstances() if around is None else around
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -147,7 +147,7 @@ def write(rows, path):
 
 
 def read(path):
-    """Read a table; numbers become floats, empty cells NaN in columns of numbers."""
+    """Read a table; numbers become floats, empty cells NaN in columns without text."""
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     numeric = {column for column in rows[0] if _is_numeric(row[column] for row in rows)}
@@ -157,11 +157,12 @@ def read(path):
 
 
 def _is_numeric(cells):
-    filled = [cell for cell in cells if cell]
     try:
-        return bool([float(cell) for cell in filled])
+        for cell in cells:
+            float(cell or "nan")
     except ValueError:
         return False
+    return True
 
 
 def peak_memory():
