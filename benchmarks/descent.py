@@ -15,9 +15,9 @@ from benchmarks.limits import gaussian, relative_error
 from benchmarks.measure import alternate, fill, in_own_process, summary
 
 COLUMNS = (
-    "N", "M", "s", "depth", "alpha", "instance", "step_fraction", "status", "descent_seconds",
-    "descent_iterations", "descent_residual", "descent_error", "seconds", "seconds_min",
-    "seconds_max", "repeats", "residual", "error", "peak_MiB",
+    "N", "M", "s", "depth", "alpha", "instance", "goal", "step_fraction", "status",
+    "descent_seconds", "descent_iterations", "descent_residual", "descent_error", "seconds",
+    "seconds_min", "seconds_max", "repeats", "residual", "error", "peak_MiB",
 )  # fmt: skip
 
 
@@ -92,5 +92,6 @@ def rows(unknowns, instances, models, step_fractions, goal, repeats, limit):
         more = {"goal": goal, "repeats": repeats, "limit": limit}
         found = in_own_process("descent", "measure", task | more, 2 * limit)
         N = task["N"]
-        table.append(fill(COLUMNS, task | {"M": N // 5, "s": max(1, N // 50)} | found))
+        sizes = {"M": N // 5, "s": max(1, N // 50), "goal": goal}
+        table.append(fill(COLUMNS, task | sizes | found))
     return table

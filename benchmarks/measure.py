@@ -151,9 +151,7 @@ def read(path):
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     numeric = {column for column in rows[0] if _is_numeric(row[column] for row in rows)}
-    return [
-        {k: float(v or "nan") if k in numeric else v for k, v in row.items()} for row in rows
-    ]
+    return [{k: float(v or "nan") if k in numeric else v for k, v in row.items()} for row in rows]
 
 
 def _is_numeric(cells):

@@ -148,8 +148,7 @@ def celer(problem, fraction, tolerance=1e-4):
 # The tight tolerances are the smallest at which the solvers still ended.
 SOLVERS = {
     "flow_limit": [
-        [(f"alpha={alpha:g}", flow_limit, {"alpha": alpha})]
-        for alpha in (1e-4, 1e-8, 1e-12, 1e-16)
+        [(f"alpha={alpha:g}", flow_limit, {"alpha": alpha})] for alpha in (1e-4, 1e-8, 1e-12, 1e-16)
     ],
     "cvxpy CLARABEL": [
         [("default", clarabel, {}), ("1e-12", clarabel, {"tolerance": 1e-12})],
