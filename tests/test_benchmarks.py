@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import shutil
 import subprocess
 import sys
@@ -23,13 +24,22 @@ NAMES = sorted(CONFIGS["smoke"]["benchmarks"])
 BENCHMARKS = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
 
 
+def in_this_process(module, function, arguments, limit):  # noqa: ARG001
+    """Measure without a process of its own, whose imports take longer than what is measured."""
+    call = getattr(BENCHMARKS[module], function)
+    return {"status": "done", **json.loads(json.dumps(call(**arguments)))}
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Run every benchmark with the peers that are installed; return the folder of the tables."""
     folder = tmp_path_factory.mktemp("results")
-    for name, benchmark in BENCHMARKS.items():
-        rows = benchmark.rows(**CONFIGS["smoke"]["benchmarks"][name])
-        measure.write(rows, folder / f"{name}.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(NAMES) - {"limits", "recovery"}:
+            patch.setattr(BENCHMARKS[name], "in_own_process", in_this_process)
+        for name, benchmark in BENCHMARKS.items():
+            rows = benchmark.rows(**CONFIGS["smoke"]["benchmarks"][name])
+            measure.write(rows, folder / f"{name}.csv")
     return folder
 
 
@@ -69,6 +79,7 @@ def test_limits_meet_the_measurements(tables):
     for row in tables["limits"]:
         assert row["residual"] <= 1e-10
         assert row["error"] <= 1e-8  # alpha^L is 1e-12
+        assert row["peak_MiB"] > 10
         np.testing.assert_allclose(row["gram_units"], row["seconds"] / row["unit_seconds"], 1e-3)
 
 
