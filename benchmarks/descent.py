@@ -58,12 +58,13 @@ def descend(problem, depth, alpha, step, goal, limit):
 
 
 def measure(N, depth, alpha, instance, step_fraction, goal, repeats, limit):
-    """Time the limit, then descent once."""
+    """Time the limit, then descent once, for at most 1100 times as long or the limit of time."""
     problem = gaussian(N, instance)
     model = df.DeepFactorization(depth, alpha)
     df.flow_limit(gaussian(50, 0), model)
     values, seconds = alternate({"limit": lambda: df.flow_limit(problem, model)}, repeats)
     found = values["limit"]
+    limit = min(limit, 1100.0 * float(np.median(seconds["limit"])))
     step = step_fraction * largest_stable_step(problem, found.x, depth)
     with threadpool_limits(1), np.errstate(all="ignore"):
         x, count, residual, spent, status = descend(problem, depth, alpha, step, goal, limit)

@@ -6,6 +6,7 @@ from statistics import median
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 import deepfact as df
 from benchmarks.measure import read
@@ -19,6 +20,15 @@ FLOOR = 1e-16  # errors below are drawn here
 def look(k, **more):
     """Return colour and marker of the k-th series."""
     return {"color": COLOURS[k % 7], "marker": MARKERS[k % 7], **more}
+
+
+def label(axis):
+    """Label a logarithmic axis at 1, 3, 10, ..., or at powers of ten if it spans many."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 300 * low else (1.0,)))
+    axis.set_minor_formatter(NullFormatter())
+    if high < 300 * low:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def columns(rows):
@@ -49,6 +59,7 @@ def draw_solvers(rows, directory):
             style = look(k, linestyle="-" if solver == "flow_limit" else ":", label=solver)
             axis.loglog([o["seconds"] for o in own], [o["error"] for o in own], **style)
         axis.set(title=f"N = {N:g}", xlabel="time (s)")
+        label(axis.xaxis)
     axes[0, 0].set(ylabel="relative error")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper")
@@ -65,17 +76,19 @@ def draw_limits(rows, directory):
             if units:
                 data.append({"depth": L, "alpha": alpha, "N": N, "gram_units": median(units)})
         own = [one for one in data if (one["depth"], one["alpha"]) == (L, alpha)]
-        label = rf"$L = {L:g}$, $\alpha$ = {alpha:g}"
-        axis.loglog([o["N"] for o in own], [o["gram_units"] for o in own], **look(k, label=label))
+        style = look(k, label=rf"$L = {L:g}$, $\alpha$ = {alpha:g}")
+        axis.loglog([o["N"] for o in own], [o["gram_units"] for o in own], **style)
     axis.axhline(20, color="black", linestyle="--", linewidth=1, label="target")
     axis.set(xlabel="N", ylabel="time (Gram units)")
     axis.legend()
+    label(axis.xaxis)
+    label(axis.yaxis)
     df.save_figure(figure, columns(data), "limits", directory)
 
 
 def draw_growth(limits, operators, directory):
     """Time against N: dense and matrix-free, with fitted exponents."""
-    figure, axes = plt.subplots(1, 2)
+    figure, axes = plt.subplots(1, 2, figsize=(6.4, 4.2))
     series = [
         (axes[0], f"$L = {L:g}$", "flow_limit", f"L={L:g} alpha={alpha:g}", found)
         for (L, alpha), found in groups(limits, "depth", "alpha").items()
@@ -85,7 +98,7 @@ def draw_growth(limits, operators, directory):
         for (solver, setting), found in groups(operators, "solver", "setting").items()
     ]
     data = []
-    for k, (axis, label, solver, setting, found) in enumerate(series):
+    for k, (axis, name, solver, setting, found) in enumerate(series):
         done = [one for one in found if one["status"] in ("converged", "done")]
         if not done:
             continue
@@ -94,8 +107,8 @@ def draw_growth(limits, operators, directory):
         seconds = np.array([median(one["seconds"] for one in ones) for ones in sizes.values()])
         exponent, half = slope([one["N"] for one in done], [one["seconds"] for one in done])
         if exponent is not None:
-            label += rf": $N^{{{exponent:.2f} \pm {half:.2f}}}$"
-        axis.loglog(N, seconds, **look(k % 7, label=label))
+            name += rf": $N^{{{exponent:.2f} \pm {half:.2f}}}$"
+        axis.loglog(N, seconds, **look(k, label=name))
         kind = "dense" if axis is axes[0] else "partial DCT"
         data += [
             {"matrix": kind, "solver": solver, "setting": setting, "N": n, "seconds": t}
@@ -104,8 +117,10 @@ def draw_growth(limits, operators, directory):
     axes[0].set(title="dense Gaussian, M = N/5", xlabel="N", ylabel="time (s)")
     axes[1].set(title="partial DCT, M = N/4, matrix-free", xlabel="N")
     for axis in axes:
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=6.5)
+        label(axis.xaxis)
+        label(axis.yaxis)
+        if axis.get_legend_handles_labels()[0]:  # below the panel
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7)
     df.save_figure(figure, columns(data), "growth", directory)
 
 
@@ -126,6 +141,7 @@ def draw_flows(rows, directory):
             keys = ("N", "depth", "alpha", "solver", "rtol", "seconds", "error")
             data += [{key: one[key] for key in keys} for one in done]
         axis.set(title=rf"N = {N:g}, $L = {L:g}$, $\alpha$ = {alpha:g}", xlabel="time (s)")
+        label(axis.xaxis)
     axes[0, 0].set(ylabel="largest relative error")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper")
