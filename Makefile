@@ -7,7 +7,11 @@ CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/.ready
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --universal \
+    --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
 # Work runs in parallel by processes: more threads in each would only get in their way.
 export OPENBLAS_NUM_THREADS := 1
@@ -20,7 +24,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures test lint notebooks readme lock clean distclean
+.PHONY: help environment figures test lint notebooks readme benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -45,8 +49,9 @@ test: lint ## run every test
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/snakefmt --check Snakefile benchmarks/Snakefile
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile
 
 notebooks: $(READY) ## execute the notebooks in place with their default parameters
 	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
@@ -54,12 +59,22 @@ notebooks: $(READY) ## execute the notebooks in place with their default paramet
 readme: $(READY) ## write the generated parts of README.md, after `make figures`
 	$(BIN)/python -m workflow.readme
 
-lock: ## resolve requirements.lock anew (needs uv)
-	UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --all-extras --universal \
-	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+benchmarks: $(PEERS_READY) ## measure against other solvers, on a machine with nothing else to do
+	PATH=$(CURDIR)/$(PEERS)/bin:$$PATH python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES) --forceall
+
+# An environment of its own: the peers are heavy, not on every platform, and no test needs them.
+$(PEERS_READY): benchmarks/requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## resolve both lock files anew (needs uv)
+	$(COMPILE) --extra workflow --extra test --extra dev --output-file requirements.lock
+	$(COMPILE) --extra peers --constraints requirements.lock --output-file benchmarks/requirements.lock
 
 clean: ## remove what the workflow and the tests make, but no committed file and not the environment
 	rm -rf build results logs .snakemake .pytest_cache .ruff_cache .hypothesis
 
 distclean: clean ## remove the environment as well
-	rm -rf $(VENV) deepfact.egg-info
+	rm -rf $(VENV) $(PEERS) deepfact.egg-info

@@ -13,7 +13,10 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCKS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("requirements.lock", "benchmarks/requirements.lock")
+}
 ON_PYPI_ONLY = {"snakemake"}
 
 
@@ -38,9 +41,9 @@ def pip_requirements():
     return pip
 
 
-def lock_entries():
-    """Requirement and hashes of each entry of the lock file."""
-    text = re.sub(r"^ *#.*\n", "", LOCK, flags=re.MULTILINE).replace("\\\n", " ")
+def lock_entries(lock="requirements.lock"):
+    """Requirement and hashes of each entry of a lock file."""
+    text = re.sub(r"^ *#.*\n", "", LOCKS[lock], flags=re.MULTILINE).replace("\\\n", " ")
     for line in text.splitlines():
         requirement, *hashes = line.split("--hash=")
         yield Requirement(requirement.strip()), [digest.strip() for digest in hashes]
@@ -76,7 +79,14 @@ def test_python_of_environment_is_allowed_by_pyproject():
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
-def test_lock_has_one_version_in_range_of_every_requirement(python, platform):
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [
+        ("requirements.lock", ["workflow", "test", "dev"]),
+        ("benchmarks/requirements.lock", ["peers"]),
+    ],
+)
+def test_lock_has_one_version_in_range_of_every_requirement(lock, extras, python, platform):
     system = {"linux": "Linux", "darwin": "Darwin"}[platform]
     surroundings = {
         "python_version": python,
@@ -87,30 +97,49 @@ def test_lock_has_one_version_in_range_of_every_requirement(python, platform):
         "extra": "",
     }
     locked = {}
-    for entry, _ in lock_entries():
+    for entry, _ in lock_entries(lock):
         if entry.marker is None or entry.marker.evaluate(surroundings):
             assert entry.name not in locked
             locked[entry.name] = entry
-    for name, wanted in project_requirements("workflow", "test", "dev").items():
+    for name, wanted in project_requirements(*extras).items():
         (pin,) = locked[name].specifier
         assert pin.operator == "=="
         assert wanted.specifier.contains(pin.version), wanted
 
 
-def test_lock_has_a_build_backend_for_an_installation_without_network():
-    locked = {entry.name: entry for entry, _ in lock_entries()}
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_has_a_build_backend_for_an_installation_without_network(lock):
+    locked = {entry.name: entry for entry, _ in lock_entries(lock)}
     for name, wanted in by_name(PROJECT["build-system"]["requires"]).items():
         (pin,) = locked[name].specifier
         assert wanted.specifier.contains(pin.version)
 
 
-def test_lock_has_hashes_and_no_addresses():
-    for entry, hashes in lock_entries():
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_has_hashes_and_no_addresses(lock):
+    for entry, hashes in lock_entries(lock):
         assert hashes, entry
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes), entry
-    assert "://" not in LOCK
-    assert not re.search(r"^-|^\S+ @", LOCK, re.MULTILINE)
-    assert not re.search(r"(?<![\w.])/\w", LOCK)
+    assert "://" not in LOCKS[lock]
+    assert not re.search(r"^-|^\S+ @", LOCKS[lock], re.MULTILINE)
+    assert not re.search(r"(?<![\w.])/\w", LOCKS[lock])
+
+
+def test_locks_agree_on_what_both_have():
+    def versions(lock):
+        return {(e.name, str(e.marker)): str(e.specifier) for e, _ in lock_entries(lock)}
+
+    first, second = map(versions, LOCKS)
+    both = first.keys() & second.keys()
+    assert {"cvxpy", "numpy", "scipy", "snakemake"} <= {name for name, _ in both}
+    assert {key: second[key] for key in both} == {key: first[key] for key in both}
+
+
+def test_peers_are_in_no_other_environment():
+    own = {"celer", "spgl1"}
+    assert own <= set(project_requirements("peers"))
+    assert not own & {entry.name for entry, _ in lock_entries()}
+    assert not own & set(conda_requirements())
 
 
 def test_no_binder_folder_hides_the_environment():

@@ -31,6 +31,24 @@ def test_generated_table_agrees_with_the_table_of_statements():
     assert readme.render(TEXT, checks, readme.written_times(TEXT)) == TEXT
 
 
+def test_generated_speed_agrees_with_the_table_of_targets():
+    assert readme.render_speed(TEXT, readme.read_targets(readme.TARGETS)) == TEXT
+
+
+def test_speed_shows_worst_and_best_case():
+    row = {"what": "w", "case": "N = 1", "peer": "", "relation": "<=", "target": "2.0"}
+    around = {"machine": "m", "versions": "v"}
+    rows = [
+        row | around | {"measured": "1.0", "met": "yes"},
+        row | around | {"measured": "3.0", "met": "no", "case": "N = 2", "peer": "p"},
+        row | around | {"measured": "", "met": "not measured"},
+    ]
+    text = "<!-- begin: speed -->\n<!-- end: speed -->"
+    shown = readme.render_speed(text, {"w": rows, "u": rows[2:]})
+    assert "| w | 3 (N = 2; p) | 1 (N = 1) | ≤ 2 | 1 of 3 |" in shown
+    assert "| u | not measured |  | ≤ 2 | 0 of 1 |" in shown
+
+
 def test_files_that_are_linked_exist():
     links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT)
     assert "figures/12_depth_side_by_side.png" in links
@@ -53,7 +71,7 @@ def test_binder_link_opens_the_tour_of_this_version():
 
 def test_two_minutes_to_read():
     prose = re.sub(
-        r"<!-- begin.*end: statements -->|```.*?```|\]\(.*?\)", "", TEXT, flags=re.DOTALL
+        r"<!-- begin: (\w+) -->.*?<!-- end: \1 -->|```.*?```|\]\(.*?\)", "", TEXT, flags=re.DOTALL
     )
     assert len(prose.split()) <= 500  # at 250 words a minute
 

@@ -1,7 +1,8 @@
-"""Write the table of README.md: which notebook checks which statement, in what time.
+"""Write the tables of README.md: which notebook checks which statement, and how fast we are.
 
-The rows come from figures/statements.csv, the times from Snakemake's benchmark files: run it after
-the workflow, `make figures readme`.
+The rows of the first come from figures/statements.csv, the times from Snakemake's benchmark files:
+run it after the workflow, `make figures readme`; without these files the times stay as they are.
+The second comes from benchmarks/results/targets.csv, which `make benchmarks` writes.
 """
 
 import csv
@@ -15,8 +16,10 @@ from deepfact.statements import read_checks
 README = Path("README.md")
 STATEMENTS = Path("figures/statements.csv")
 LOGS = Path("logs")
+TARGETS = Path("benchmarks/results/targets.csv")
 
 TABLE = re.compile(r"(?<=<!-- begin: statements -->\n).*?(?=<!-- end: statements -->)", re.DOTALL)
+SPEED = re.compile(r"(?<=<!-- begin: speed -->\n).*?(?=<!-- end: speed -->)", re.DOTALL)
 TIME = re.compile(r"\(notebooks/(\w+)\.ipynb\).*\| ([^|]+) \|$", re.MULTILINE)
 
 
@@ -61,11 +64,50 @@ def render(text, checks, times):
     return TABLE.sub(lambda _: table, text)
 
 
+def read_targets(path):
+    """Read the rows of the table of targets that have a target, by what was measured."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["target"]]
+    return {
+        what: [r for r in rows if r["what"] == what]
+        for what in dict.fromkeys(r["what"] for r in rows)
+    }
+
+
+def render_speed(text, targets):
+    """Put the table of targets, a line for all cases of one, into the text of the README."""
+    lines = ["| what | worst case | best case | target | met |", "|---|---|---|---|---|"]
+    for what, rows in targets.items():
+        sign = {"<=": "≤", ">=": "≥"}[rows[0]["relation"]]
+        cases = sorted(
+            (row for row in rows if row["measured"]),
+            key=lambda row: float(row["measured"]),
+            reverse=sign == "≤",
+        )
+        ends = [f"{float(r['measured']):.3g} ({described(r)})" for r in (*cases[:1], *cases[-1:])]
+        worst, best = ends or ["not measured", ""]
+        met = [row["met"] for row in rows].count("yes")
+        target = f"{sign} {float(rows[0]['target']):g}"
+        lines.append(f"| {what} | {worst} | {best} | {target} | {met} of {len(rows)} |")
+    first = next(iter(targets.values()))[0]
+    lines += ["", f"Measured on {first['machine']}, one thread, with {first['versions']}."]
+    return SPEED.sub(lambda _: "\n".join(lines) + "\n", text)
+
+
+def described(row):
+    """Say in which case, and against what, a row of the table of targets was measured."""
+    return f"{row['case']}; {row['peer']}" if row["peer"] else row["case"]
+
+
 def main():
     """Write README.md anew."""
+    text = README.read_text(encoding="utf-8")
     checks = read_checks(STATEMENTS)
-    times = measured_times({check.notebook for check in checks})
-    README.write_text(render(README.read_text(encoding="utf-8"), checks, times), encoding="utf-8")
+    notebooks = {check.notebook for check in checks}
+    measured = all((LOGS / f"{notebook}.benchmark.tsv").exists() for notebook in notebooks)
+    times = measured_times(notebooks) if measured else written_times(text)
+    text = render_speed(render(text, checks, times), read_targets(TARGETS))
+    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
