@@ -14,33 +14,19 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def path_function():
-    """Return the package's function for many values of alpha in one call, or None."""
-    return getattr(df, "limit_path", None)
-
-
 def measure(N, depth, instance, values, first, last, repeats):
     """Time the limits one by one, and in one call where the package has that."""
     problem = gaussian(N, instance)
     log_alphas = np.log(10.0) * np.linspace(first, last, values)
-    path = path_function()
-
-    def single(log_alpha):
-        return df.flow_limit(problem, df.DeepFactorization(depth, log_alpha=log_alpha))
-
-    def one_by_one():
-        return [single(log_alpha) for log_alpha in log_alphas]
-
-    calls = {"one by one": one_by_one}
-    if path is not None:
-        model = df.DeepFactorization(depth, log_alpha=log_alphas[0])
-        calls["path"] = lambda: path(problem, model, log_alphas)
-    single(log_alphas[0])
+    models = [df.DeepFactorization(depth, log_alpha=log_alpha) for log_alpha in log_alphas]
+    calls = {
+        "one by one": lambda: [df.flow_limit(problem, model) for model in models],
+        "path": lambda: df.limit_path(problem, models),
+    }
+    df.flow_limit(problem, models[0])
     found, seconds = alternate(calls, repeats)
     total = float(np.median(seconds["one by one"]))
     times = {"one_by_one_seconds": total, "single_seconds": total / values}
-    if path is None:
-        return times | {"status": "not available"}
     pairs = zip(found["path"], found["one by one"], strict=True)
     differences = [np.linalg.norm(a.x - b.x) / np.linalg.norm(b.x) for a, b in pairs]
     return times | summary(seconds["path"]) | {"largest_difference": float(max(differences))}
