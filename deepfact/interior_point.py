@@ -131,6 +131,7 @@ def interior_point(
     rate: float | np.ndarray,
     theta: float,
     signed: bool,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
     max_iterations: int = 100,
 ) -> InteriorPointResult:
     """Solve A x = y with x = X(A^T nu) for a deep factorisation.
@@ -151,6 +152,9 @@ def interior_point(
         Deformation 1 - 2/L in [0, 1].
     signed : bool
         Signed or positive model.
+    start : tuple of ndarray, optional
+        Signal (N,) and dual (M,) of the limit for another depth or init scale, from which Newton
+        steps are tried first (default: none). The dual is then known as far as y determines it.
     max_iterations : int, optional
         Most factorisations (default: 100).
 
@@ -166,8 +170,14 @@ def interior_point(
     """
     scale = np.abs(min_norm).max() or float(np.exp(np.max(log_product)))
     curve = _curve(log_product, scale, rate, theta, signed)
-    level = np.abs(min_norm).mean() / scale or 1.0
     count = 0
+    if start is not None and y.any():
+        st = _State(A, y / scale, *np.zeros((4, 1, 1)), np.zeros(len(y)))
+        guess = _from_limit(A, curve, start[0] / scale, start[1])
+        found, count, _ = _follow(st, curve, [guess], graded=False)
+        if found is not None:
+            return InteriorPointResult(scale * curve.signal(found[0]), found[1], count, True)
+    level = np.abs(min_norm).mean() / scale or 1.0
     # On degenerate faces rounding decides whether an iteration is lost: another start may not be.
     for start in (1.0, 3.0, 0.3):
         x, eta, met, more = _come_down(
@@ -414,11 +424,11 @@ def _with_slacks_on_curve(A, curve: _Curve, point, free):
     return None if np.any(moved <= 0) else (p, v + dv, moved, eta + d_eta)
 
 
-def _newton(st: _State, curve: _Curve, size: float, point, free, solve):
+def _newton(st: _State, curve: _Curve, size: float, point, free, solve, graded=True):
     """Take Newton steps with one factorisation while they contract; return the point and its error.
 
     Products with a small slack (``free``) are variables and their slack follows the dual; all
-    others are on their curve.
+    others are on their curve. ``graded`` asks for small products to their own accuracy.
     """
     theta = curve.theta
     p, v, sigma, eta = point
@@ -430,7 +440,7 @@ def _newton(st: _State, curve: _Curve, size: float, point, free, solve):
         error = st.y - st.A @ x
         pull = curve.signal(p / lag * drift)
         off = np.linalg.norm(error) / size + np.abs(pull).sum() / np.abs(x).sum()
-        if st.rank is not None:  # what decides the dual where the support does not
+        if graded and st.rank is not None:  # what decides the dual where the support does not
             rest = np.linalg.norm(np.delete(x, st.face)) * st.rest_size
             off += 1e-6 * np.linalg.norm(error[st.rank :]) / (rest or 1.0)
         if not off < error_of_best:
@@ -579,7 +589,10 @@ def interior_point_path(
         curve = _curve(log_product, scale, rate, theta, signed)
         found = None
         if known:
-            found, count, last = _follow(st, A, curve, known, last)
+            guesses = [_extrapolated(A, curve, known)]
+            if len(known) > 1:
+                guesses.append(_extrapolated(A, curve, known[-1:]))
+            found, count, last = _follow(st, curve, guesses, last)
         if found is None:
             result = interior_point(A, y, min_norm, log_product, rate, theta, signed)
             found = _products(A, curve, result.x / scale, result.eta)
@@ -601,11 +614,12 @@ def _products(A, curve: _Curve, x: np.ndarray, eta: np.ndarray):
     return p, eta
 
 
-def _follow(st: _State, A, curve: _Curve, known, last):
-    """Return (products, dual) at a new init scale or None, factorisations, and the last of them."""
-    point, free = _predicted(A, curve, known)
-    if point is None and len(known) > 1:
-        point, free = _predicted(A, curve, known[-1:])
+def _follow(st: _State, curve: _Curve, guesses, last=None, graded=True):
+    """Newton steps from the first guess that is in the domain, with new factorisations as needed.
+
+    Returns (products, dual) or None, factorisations, and the last of them with its slope.
+    """
+    point, free = next((guess for guess in guesses if guess[0] is not None), (None, None))
     if point is None:
         return None, 0, None
     count, off = 0, np.inf
@@ -620,7 +634,8 @@ def _follow(st: _State, A, curve: _Curve, known, last):
                 break
         point = (p, v, sigma, st.inside(eta))
         before = off
-        point, off = _newton(st, curve, size, point, free, _rescaled(st, *last, slope))
+        solve = _rescaled(st, *last, slope)
+        point, off = _newton(st, curve, size, point, free, solve, graded)
         eta = st.outside(point[-1])
         point = (*point[:-1], eta)
         if off < 1e-12:
@@ -630,7 +645,7 @@ def _follow(st: _State, A, curve: _Curve, known, last):
     return None, count, None
 
 
-def _predicted(A, curve: _Curve, known):
+def _extrapolated(A, curve: _Curve, known):
     """Return the point extrapolated in log a, None if it is not in the domain, and what is free."""
     theta = curve.theta
     weights = _extrapolation([time for time, *_ in known], float(np.mean(curve.log_a)))
@@ -640,10 +655,30 @@ def _predicted(A, curve: _Curve, known):
     sigma = 1.0 - theta * v
     tight = sigma < 0.1
     free = tight | (p > 1e-2 * p.max())
-    point = (p, v, sigma, eta)
-    if theta * np.min(curve.log_a) <= _HELD:
+    return _inside(A, curve, (p, v, sigma, eta), tight), free
+
+
+def _from_limit(A, curve: _Curve, x, dual):
+    """Return the point that another model's limit suggests, None if it is not in the domain."""
+    theta = curve.theta
+    p = np.maximum(curve.signs * x, 0.0)
+    # The M largest at most: the columns of more than that depend on each other.
+    free = p > max(1e-5 * p.max(), np.sort(p, axis=None)[::-1][min(len(A), p.size - 1)])
+    p = np.maximum(p, _FLOOR)
+    v = curve.signs * (curve.rate * (A.T @ dual))
+    top = np.unravel_index(np.argmax(v), v.shape)
+    log_ratio = np.log(p.max()) - np.broadcast_to(curve.log_a, x.shape)[top[1]]
+    height = log_ratio if theta == 0 else -np.expm1(-theta * log_ratio) / theta
+    share = height / v[top]
+    v, eta = share * v, share * dual
+    return _inside(A, curve, (p, v, 1.0 - theta * v, eta), free), free
+
+
+def _inside(A, curve: _Curve, point, tight):
+    """Return the point with slacks that the dual variable holds, or None outside the domain."""
+    if curve.theta * np.min(curve.log_a) <= _HELD:
         point = _with_slacks_on_curve(A, curve, point, tight)
-    return (None if point is None or np.any(point[2] <= 0) else point), free
+    return None if point is None or np.any(point[2] <= 0) else point
 
 
 def _extrapolation(times: list[float], time: float) -> list[float]:

@@ -63,7 +63,7 @@ class LimitResult:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # without a solution the dual diverges
-def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
+def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = None) -> LimitResult:
     """Compute lim x(t) of the gradient flow: the minimiser of D_F(z, x(0)) over A z = y.
 
     Solves y = A X(A^T nu), the optimality condition of the smooth convex dual
@@ -76,6 +76,9 @@ def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
         A x = y. A LinearOperator is turned into a matrix.
     model : MirrorMap
         The parametrisation; for `DeepFactorization` any depth and init scale.
+    start : LimitResult, optional
+        The limit of the same problem for another depth or init scale, as a first guess
+        (default: none). From depth 2 to a larger one it saves most factorisations.
 
     Returns
     -------
@@ -87,9 +90,10 @@ def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
     Raises
     ------
     TypeError
-        If ``problem`` or ``model`` is of another type.
+        If ``problem``, ``model`` or ``start`` is of another type.
     ValueError
-        If alpha's length does not fit, or a LinearOperator is too large to form its matrix.
+        If alpha's length does not fit, ``start`` is of another size, or a LinearOperator is too
+        large to form its matrix.
 
     Notes
     -----
@@ -104,6 +108,13 @@ def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
     'converged'
     """
     check_fit(problem, model)
+    if not isinstance(start, LimitResult | None):
+        raise TypeError(f"start must be a LimitResult, got {type(start).__name__}")
+    if start is not None and (len(start.x), len(start.dual)) != (problem.N, problem.M):
+        raise ValueError(
+            f"start must belong to a problem of the same size {(problem.M, problem.N)}, "
+            f"got {(len(start.dual), len(start.x))}"
+        )
     if isinstance(problem.A, LinearOperator) and problem.M * problem.N > _DENSE_LIMIT:
         raise ValueError(
             f"problem.A must have at most {_DENSE_LIMIT} entries to be formed as a matrix, "
@@ -115,7 +126,7 @@ def flow_limit(problem: Problem, model: MirrorMap) -> LimitResult:
     target, feasible = y, True
     if np.linalg.norm(A @ pseudo(y) - y) > _CONSISTENT * norm_y:
         target, feasible = A @ pseudo(y), False
-    x, dual, iterations, converged = _solve(A, target, pseudo, model)
+    x, dual, iterations, converged = _solve(A, target, pseudo, model, start)
     if not converged and isinstance(model, DeepFactorization) and not model.signed:
         nearest, distance = nnls(A, target)
         if distance > _CONSISTENT * norm_y:
@@ -241,12 +252,12 @@ class _PseudoInverse:
         return self._rows.T @ (self.restrict(y) / self._sizes)
 
 
-def _solve(A, y, pseudo, model):
+def _solve(A, y, pseudo, model, start=None):
     """Return (x, dual, iterations, converged) for y in the range of A."""
     deep = isinstance(model, DeepFactorization) and model.depth > 1
-    start = model.signal(np.zeros(A.shape[1]))
-    if np.array_equal(A @ start, y):
-        return start, np.zeros(len(y)), 0, True
+    still = model.signal(np.zeros(A.shape[1]))
+    if np.array_equal(A @ still, y):
+        return still, np.zeros(len(y)), 0, True
     reduced, target = pseudo.reduced, pseudo.restrict(y)
     if not deep:
         x, dual, iterations, converged = _dual_newton(reduced, target, model)
@@ -259,6 +270,7 @@ def _solve(A, y, pseudo, model):
         _relative_rate(model),
         model.theta,
         model.signed,
+        (start.x, pseudo.restrict(start.dual)) if start is not None else None,
     )
     dual = np.nan_to_num(pseudo.extend(result.eta) * np.exp(-np.max(model.log_rate)))
     if not result.converged and not y.any() and np.max(A.T @ dual) < 0:

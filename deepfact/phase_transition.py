@@ -41,7 +41,7 @@ class PhaseTransition:
     disagreements : ndarray of shape (cells, methods - 1)
         On how many each flow and basis pursuit differ, where that is among the methods.
     lp_solves : ndarray of shape (cells,)
-        How many instances the flow's certificate left open, so that a linear program decided.
+        How many instances the flows' certificates left open, so that a linear program decided.
     """
 
     N: int
@@ -85,9 +85,9 @@ def recovery_trial(
     recovered : ndarray of bool, shape (methods,)
         By each method.
     solved : bool
-        Whether a linear program was solved for basis pursuit. Otherwise the certificate of the
-        deepest flow decides: x_true is a minimiser iff its norm is not above the certified lower
-        bound, and not one if the flow's limit has a smaller norm.
+        Whether a linear program was solved for basis pursuit. Otherwise the certificate of a flow
+        decides: x_true is a minimiser if its norm is not above the certified lower bound, and not
+        one if the flow's limit has a smaller norm.
 
     Raises
     ------
@@ -102,27 +102,29 @@ def recovery_trial(
     x_true = problem.x_true
     size = np.linalg.norm(x_true)
     recovered = np.zeros(len(methods), dtype=bool)
-    limit: LimitResult | None = None
+    limits: dict[int, LimitResult] = {}
     for k, method in enumerate(methods):
         if method == "basis pursuit":
-            recovered[k], solved = _is_minimal(problem, limit, nonnegative, tolerance)
+            # depth 1 knows no sign, and can have a smaller norm than any nonnegative solution
+            deep = [limit for depth, limit in limits.items() if depth > 1]
+            recovered[k], solved = _is_minimal(problem, deep, nonnegative, tolerance)
             return recovered, solved
         depth = int(method[-1])
         log_alpha = None if depth == 1 else log_alphas[depth - 2]
-        limit = flow_limit(
-            problem, DeepFactorization(depth, signed=not nonnegative, log_alpha=log_alpha)
-        )
+        model = DeepFactorization(depth, signed=not nonnegative, log_alpha=log_alpha)
+        limit = flow_limit(problem, model, start=limits.get(2))
         if not limit.success:
             raise ArithmeticError(f"depth {depth}: {limit.message}")
+        limits[depth] = limit
         recovered[k] = np.linalg.norm(limit.x - x_true) <= tolerance * size
     return recovered, False
 
 
-def _is_minimal(problem, limit, nonnegative, tolerance) -> tuple[bool, bool]:
+def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
     """Return whether basis pursuit recovers x_true, and whether that took a linear program."""
     x_true = problem.x_true
     norm, size = np.abs(x_true).sum(), np.linalg.norm(x_true)
-    if limit is not None:
+    for limit in limits:
         if limit.l1_norm < (1 - tolerance) * norm:
             return False, False
         near = np.linalg.norm(limit.x - x_true) <= tolerance * size

@@ -369,3 +369,32 @@ def test_path_refuses_models_that_do_not_form_one():
     bent = [DeepFactorization(3, 0.1), DeepFactorization(3, np.linspace(0.1, 0.2, 9))]
     with pytest.raises(ValueError, match="common factor"):
         limit_path(problem, bent)
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "positive"])
+@pytest.mark.parametrize(("M", "s"), [(40, 3), (40, 30), (70, 20)])
+def test_another_depth_as_a_start_leads_to_the_same_limit(M, s, signed):
+    spent = usual = 0
+    for seed in range(3):
+        problem = gaussian_problem(M, 80, s, seed=seed, nonnegative=not signed)
+        two = flow_limit(problem, DeepFactorization(2, signed=signed, log_alpha=-690.0))
+        for depth, alpha in [(3, 1e-5), (4, 1e-4), (2, 1e-8), (np.inf, 1e-12), (3, 0.5)]:
+            model = DeepFactorization(depth, alpha, signed)
+            limit, cold = flow_limit(problem, model, start=two), flow_limit(problem, model)
+            assert limit.status == "converged"
+            assert limit.residual <= 1e-11
+            np.testing.assert_allclose(limit.x, cold.x, atol=1e-10 * np.abs(cold.x).max())
+            assert limit.lower_bound <= cold.l1_norm
+            if depth == 3 and alpha < 0.1:
+                spent, usual = spent + limit.iterations, usual + cold.iterations
+    assert spent <= usual / 2
+
+
+def test_a_start_of_another_kind_is_refused():
+    problem = gaussian_problem(4, 9, 1, seed=0)
+    model = DeepFactorization(3, 0.1)
+    with pytest.raises(TypeError, match="start must be a LimitResult"):
+        flow_limit(problem, model, start=problem.y)
+    other = flow_limit(gaussian_problem(5, 9, 1, seed=0), model)
+    with pytest.raises(ValueError, match="same size"):
+        flow_limit(problem, model, start=other)
