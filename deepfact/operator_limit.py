@@ -29,7 +29,9 @@ _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
 _MAX_STEPS = 100
 _MAX_PRODUCTS = 5000
-_DIMENSION = 0.3  # entries that delta leaves free, as a part of M
+_DIMENSION = 0.1  # entries that delta leaves free, as a part of M
+_NEAR = 1e-4
+_BAND = 1e-2
 _KEEP = 0.1  # least part of a product or slack that a step leaves
 
 
@@ -166,9 +168,11 @@ def _interior_point(A, y, back, model):
         error, gap = np.linalg.norm(st.error) / size, np.sum(st.p * st.s) / np.sum(st.p)
         if A.count > _MAX_PRODUCTS or not np.isfinite(error + gap):
             break
-        if support is not None and error < 1e-3 and gap < min(goal, 1e-2 * max(1.0, st.s.max())):
+        if support is not None and error < 1e-3 and gap < min(goal, _NEAR * max(1.0, st.s.max())):
             outside = np.where(st.sigma > 0, curve.on(st.v, st.sigma), np.inf)
             rest = np.sum(np.where(support, 0.0, outside)) / np.sum(st.p)
+            ratio = st.p / st.s * (st.s.sum() / st.p.sum())
+            settled = settled and not np.any((ratio > _BAND) & (ratio < 1))
             if (settled and rest < 1e-5) or (error < _RESIDUAL and gap < _RESIDUAL):
                 final = _finish(A, y, st, curve, support, mean)
                 if final is not None:
