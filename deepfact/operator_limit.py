@@ -32,6 +32,7 @@ _MAX_PRODUCTS = 5000
 _DIMENSION = 0.1  # entries that delta leaves free, as a part of M
 _NEAR = 1e-4
 _BAND = 1e-2
+_LEAST, _FR, _L2 = 1e-4, 0.1, 0.1
 _KEEP = 0.1  # least part of a product or slack that a step leaves
 
 
@@ -169,11 +170,9 @@ def _interior_point(A, y, back, model):
         if A.count > _MAX_PRODUCTS or not np.isfinite(error + gap):
             break
         if support is not None and error < 1e-3 and gap < min(goal, _NEAR * max(1.0, st.s.max())):
-            outside = np.where(st.sigma > 0, curve.on(st.v, st.sigma), np.inf)
-            rest = np.sum(np.where(support, 0.0, outside)) / np.sum(st.p)
             ratio = st.p / st.s * (st.s.sum() / st.p.sum())
             settled = settled and not np.any((ratio > _BAND) & (ratio < 1))
-            if (settled and rest < 1e-5) or (error < _RESIDUAL and gap < _RESIDUAL):
+            if settled or (error < _RESIDUAL and gap < _RESIDUAL):
                 final = _finish(A, y, st, curve, support, mean)
                 if final is not None:
                     x, eta = final
@@ -265,23 +264,24 @@ def _finish(A, y, st, curve, free, mean):
     All other products follow the curve. The last step's delta is so small that what it leaves of
     y - A x is a thousandth, if the dual variable moves by as much as is missing on the curve.
     """
-    on = curve.on(st.v, st.sigma)
-    st = _State(np.where(free, st.p, on), st.s, st.v, st.sigma, st.eta, st.error, st.pulled)
+    on = _on(curve, st)
+    free = free | (on > st.p)
+    p = np.where(free, st.p, on)
+    st = _State(p, st.s, st.v, st.sigma, st.eta, st.error, st.pulled)
     x = curve.signal(st.p)
     _measure(A, y, st, x)
-    size, cap, best = np.linalg.norm(y), np.inf, np.inf
+    size, cap, best = np.linalg.norm(y), np.inf, (np.inf, np.inf)
     for _ in range(10):
-        if np.any(st.sigma <= 0, where=~free) or not np.isfinite(x).all():
+        if not np.isfinite(x).all():
             return None
         drift = np.where(free, curve.above(st.p, st.v, st.sigma), 0.0)
         error, off = np.linalg.norm(st.error) / size, np.abs(drift).max()
         tolerance = _OFF_CURVE * max(1.0, np.abs(st.v).max())
         if error < 0.5 * _RESIDUAL and off < tolerance:
             return x, st.eta
-        worst = max(error / _RESIDUAL, off / tolerance)
-        if not worst < 0.5 * best:
+        if not (error < 0.5 * best[0] or off < 0.5 * best[1]):
             return None
-        best = worst
+        best = error, off
         lag = curve.lag(st.p)
         weight = np.maximum(curve.rate * st.p / lag, 1e-100)
         D, columns = weight.sum(0), free.any(axis=0)
@@ -289,7 +289,7 @@ def _finish(A, y, st, curve, free, mean):
             columns = D > 0
         level = mean * np.median(D[columns])
         wanted = max(np.linalg.norm(drift / curve.rate), _OFF_CURVE)
-        delta = min(1e-3 * np.sqrt(mean) * np.linalg.norm(st.error) / wanted, 1e-3 * level, cap)
+        delta = min(1e-3 * np.sqrt(mean) * size * max(error, _RESIDUAL) / wanted, 1e-3 * level, cap)
         aim = max(0.3 * tolerance, min(1e-3 * min(off, 1.0), 0.1 * off**2))
         seen = columns | (mean * D > delta)
         dx, dp, dw, d_eta, image = _newton(
@@ -300,13 +300,21 @@ def _finish(A, y, st, curve, free, mean):
             cap = 1e-2 * delta
         dv = curve.signs * (curve.rate * dw)
         st.v, st.sigma, st.eta = st.v + dv, st.sigma - curve.theta * dv, st.eta + d_eta
-        free = free & (st.p + dp > 0.1 * st.p)
-        st.p = np.where(free, st.p + dp, curve.on(st.v, st.sigma))
+        on = _on(curve, st)
+        least = max(_LEAST * error, _L2 * _RESIDUAL) * size / np.sqrt(mean)
+        free = (mean * weight > _FR * delta) | (on > np.maximum(st.p, least))
+        moved = np.maximum(st.p + dp, np.maximum(0.01 * st.p, np.minimum(on, least)))
+        st.p = np.where(free, moved, on)
         st.error, st.pulled = st.error - image[0], st.pulled - image[1]
         predicted, x = x + dx, curve.signal(st.p)
         if not np.abs(x - predicted).sum() < 1e-12 * np.abs(x).sum():
             _measure(A, y, st, x)
     return None
+
+
+def _on(curve, st):
+    """Return the products on the curve, infinite beyond its end."""
+    return np.where(st.sigma > 0, curve.on(st.v, st.sigma), np.inf)
 
 
 def _threshold(D, dimension) -> float:
