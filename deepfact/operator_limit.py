@@ -32,6 +32,7 @@ _MAX_PRODUCTS = 5000
 _DIMENSION = 0.1  # entries that delta leaves free, as a part of M
 _NEAR = 1e-4
 _BAND = 1e-2
+_BOLD = 600
 _LEAST, _FR, _L2 = 1e-4, 0.1, 0.1
 _KEEP = 0.1  # least part of a product or slack that a step leaves
 
@@ -139,11 +140,13 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     elif model.depth == 1:
         x, dual, met = _least_norm(products, y, 1e-12)
     else:
-        x, dual, met = _interior_point(products, y, back, model)
+        x, dual, met = _interior_point(products, y, back, model, bold=True)
+        if not met:
+            x, dual, met = _interior_point(products, y, back, model, bold=False)
     return _certify(products, y, np.nan_to_num(x), np.nan_to_num(dual), met, positive)
 
 
-def _interior_point(A, y, back, model):
+def _interior_point(A, y, back, model, bold):
     """Return (x, dual, converged)."""
     M, N = A.A.shape
     image = A.forward(back)
@@ -164,11 +167,14 @@ def _interior_point(A, y, back, model):
     st = _State(p, curve.above(p, zero, zero + 1), zero, zero + 1, 0 * y, 0 * y, 0 * x)
     _measure(A, y, st, curve.signal(p))
     size, centre, shrink, goal = np.linalg.norm(y), 0.1, 1.0, np.inf
-    support, careful = None, False
+    support, careful, least, limit = None, not bold, np.inf, A.count + (_BOLD if bold else _MAX_PRODUCTS)
     for _ in range(_MAX_STEPS):
         error, gap = np.linalg.norm(st.error) / size, np.sum(st.p * st.s) / np.sum(st.p)
-        if A.count > _MAX_PRODUCTS or not np.isfinite(error + gap):
+        if A.count > limit or not np.isfinite(error + gap):
             break
+        if bold and max(error, gap) > 30 * least:
+            break
+        least = min(least, max(error, gap))
         if support is not None and error < 1e-3 and gap < min(goal, _NEAR * max(1.0, st.s.max())):
             ratio = st.p / st.s * (st.s.sum() / st.p.sum())
             settled = settled and not np.any((ratio > _BAND) & (ratio < 1))
@@ -180,7 +186,7 @@ def _interior_point(A, y, back, model):
                 goal = 1e-2 * gap
         careful = careful or gap < 1e-6
         previous = support
-        centre, delayed, support = _advance(A, st, curve, centre, shrink, mean, careful)
+        centre, delayed, support = _advance(A, st, curve, centre, shrink, mean, careful, bold)
         settled = previous is not None and np.array_equal(previous, support)
         if careful and delayed:
             shrink *= 0.3
@@ -193,7 +199,7 @@ def _measure(A, y, st, x) -> None:
     st.pulled = A.adjoint(st.error)
 
 
-def _advance(A, st, curve, centre, shrink, mean, careful):
+def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     """Take one step in place; return the next centring, whether delta slows, and the support."""
     lag = curve.lag(st.p)
     drift = curve.above(st.p, st.v, st.sigma) - st.s
@@ -206,24 +212,24 @@ def _advance(A, st, curve, centre, shrink, mean, careful):
     if careful:
         seen = weight.sum(0) > cut
         off = np.abs(drift).max(axis=0)[seen].max(initial=0.0)
-        aim = max(0.3 * _OFF_CURVE, 1e-2 * min(1.0, off)), 1.0
+        aim = max(0.3 * _OFF_CURVE, 1e-2 * min(1.0, off)), 1.0 if bold else 1e-4
     else:
         seen, aim = None, (np.inf, 0.3)
     dx, dp, dw, d_eta, image = _newton(A, st, curve, weight, free, delta, mean, seen, aim)
     dv = curve.signs * (curve.rate * dw)
     ds = (target - product - st.s * dp) / st.p
-    keep = 0.01 if careful else _KEEP
+    keep = (0.01 if careful else _KEEP) if bold else 0.0
     primal, dual = np.max(-dp / st.p), np.max(-ds / st.s)
     primal, dual = (min(1.0, 0.95 / max(step, 1e-300)) for step in (primal, dual))
     support = (weight > cut) & (dp / st.p > ds / st.s)
     next_centre = (0.01 if careful else 0.1) if min(primal, dual) > 0.3 else 0.3
-    if len(st.p) == 2:  # p and q rise together where one of them would vanish
+    if bold and len(st.p) == 2:  # p and q rise together where one of them would vanish
         moved, primal = st.p + dp, 1.0
         st.p = moved + np.maximum(keep * st.p - moved, 0.0).max(axis=0)
     else:
         st.p = st.p + primal * dp
     st.error, st.pulled = st.error - primal * image[0], st.pulled - primal * image[1]
-    dual = max(dual, 0.5)
+    dual = max(dual, 0.5) if bold else dual
     st.s = np.maximum(st.s + dual * ds, keep * st.s)
     st.v, st.eta = st.v + dual * dv, st.eta + dual * d_eta
     st.sigma = st.sigma - dual * curve.theta * dv
@@ -331,7 +337,7 @@ def _threshold(D, dimension) -> float:
     return float(np.exp(high))
 
 
-def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=60):
+def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=200):
     """Return x, A x and A^T A x for (diagonal + A^T A) x = b, preconditioned by diagonals."""
     x, Ax, AtAx = np.zeros_like(b), 0.0, 0.0
     rest, z = b, b / (diagonal + mean)
