@@ -28,7 +28,7 @@ from deepfact.model import DeepFactorization
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
 _MAX_STEPS = 100
-_MAX_PRODUCTS = 5000
+_MAX_PRODUCTS = 10000
 _DIMENSION = 0.1  # entries that delta leaves free, as a part of M
 _NEAR = 1e-4
 _BAND = 1e-2
@@ -143,7 +143,7 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
         x, dual, met = _interior_point(products, y, back, model, bold=True)
         if not met:
             x, dual, met = _interior_point(products, y, back, model, bold=False)
-    return _certify(products, y, np.nan_to_num(x), np.nan_to_num(dual), met, positive)
+    return _certify(products, y, np.nan_to_num(x), np.nan_to_num(dual), met, model)
 
 
 def _interior_point(A, y, back, model, bold):
@@ -189,7 +189,7 @@ def _interior_point(A, y, back, model, bold):
         centre, delayed, support = _advance(A, st, curve, centre, shrink, mean, careful, bold)
         settled = previous is not None and np.array_equal(previous, support)
         if careful and delayed:
-            shrink *= 0.3
+            shrink *= 0.3 if bold else 0.1
     return scale * curve.signal(st.p), st.eta * np.exp(-log_rate.max()), False
 
 
@@ -234,7 +234,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     st.v, st.eta = st.v + dual * dv, st.eta + dual * d_eta
     st.sigma = st.sigma - dual * curve.theta * dv
     support &= st.p * st.s.sum() > 0.1 * st.s * st.p.sum()
-    slow = np.linalg.norm(delta * d_eta) > 0.5 * np.linalg.norm(delta * d_eta + image[0])
+    slow = np.linalg.norm(delta * d_eta) > (0.5 if bold else 0.1) * np.linalg.norm(delta * d_eta + image[0])
     return next_centre, slow, support
 
 
@@ -270,10 +270,11 @@ def _finish(A, y, st, curve, free, mean):
     All other products follow the curve. The last step's delta is so small that what it leaves of
     y - A x is a thousandth, if the dual variable moves by as much as is missing on the curve.
     """
+    v = curve.signs * (curve.rate * A.adjoint(st.eta))  # afresh, for the steps have added rounding
+    st = _State(st.p, st.s, v, 1 - curve.theta * v, st.eta, st.error, st.pulled)
     on = _on(curve, st)
     free = free | (on > st.p)
-    p = np.where(free, st.p, on)
-    st = _State(p, st.s, st.v, st.sigma, st.eta, st.error, st.pulled)
+    st.p = np.where(free, st.p, on)
     x = curve.signal(st.p)
     _measure(A, y, st, x)
     size, cap, best = np.linalg.norm(y), np.inf, (np.inf, np.inf)
@@ -285,7 +286,7 @@ def _finish(A, y, st, curve, free, mean):
         tolerance = _OFF_CURVE * max(1.0, np.abs(st.v).max())
         if error < 0.5 * _RESIDUAL and off < tolerance:
             return x, st.eta
-        if not (error < 0.5 * best[0] or off < 0.5 * best[1]):
+        if not (error < 0.1 * best[0] or off < 0.1 * best[1]):
             return None
         best = error, off
         lag = curve.lag(st.p)
@@ -372,11 +373,18 @@ def _least_norm(A, y, tolerance, max_iterations=500):
     return x + 0 * g, nu, bool(np.linalg.norm(rest) <= tolerance * np.linalg.norm(y))
 
 
-def _certify(A, y, x, dual, met, positive) -> OperatorLimit:
+def _certify(A, y, x, dual, met, model) -> OperatorLimit:
     """Return the result with bounds of Q that rounding in the products cannot overturn."""
     M, N = A.A.shape
-    missing = y - A.forward(x)
     w = A.adjoint(dual)
+    positive = model.depth > 1 and not model.signed
+    if model.depth > 1:
+        tiny, on = 1e-13 * np.abs(x).max(), model.signal(w)
+        x = np.where((np.abs(x) < tiny) & (np.abs(on) < tiny), on, x)
+        rate = np.exp(model.log_rate)
+        off = np.abs(rate * (model.potential_gradient(x) - w)).max()
+        met = met and off <= 1.1 * _OFF_CURVE * max(1.0, np.abs(rate * w).max())
+    missing = y - A.forward(x)
     residual = float(np.linalg.norm(missing) / (np.linalg.norm(y) or 1.0))
     repair, _, repaired = _least_norm(A, missing, 1e-3, 30 if met else 200)
     unit = (np.sqrt(max(M, N)) + 10) * np.finfo(np.float64).eps * 2 * A.norm
