@@ -8,9 +8,11 @@ The pairs (product, slack) come down to their curve as in `deepfact.interior_poi
   diag(A^T A) is a good preconditioner: few products a step (Fountoulakis, Gondzio and Zhlobich,
   arXiv:1208.5435). The dual variable's step is (y - A x - A dx)/delta, and no other product is
   needed, for y - A x and A^T (y - A x) follow linearly;
-* steps stay long: a slack that would vanish is held back alone, and in the signed model p and q
-  are raised together where one would vanish, which changes no signal;
-* once the support is known, all other products are put on their curve and Newton steps finish.
+* steps are bold: a slack that would vanish is held back alone, and in the signed model p and q
+  are raised together where one would vanish, which changes no signal. Where that does not
+  converge, cautious steps of one length for all follow;
+* once the support is known, Newton steps finish with all other products on their curve;
+* the claim x = X(A^T nu) is checked at the end, with a product of its own.
 
 See "Numerics" in ``docs/statements.md``.
 """
@@ -28,13 +30,8 @@ from deepfact.model import DeepFactorization
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
 _MAX_STEPS = 100
-_MAX_PRODUCTS = 10000
-_DIMENSION = 0.1  # entries that delta leaves free, as a part of M
-_NEAR = 1e-4
-_BAND = 1e-2
-_BOLD = 600
-_LEAST, _FR, _L2 = 1e-4, 0.1, 0.1
-_KEEP = 0.1  # least part of a product or slack that a step leaves
+_BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
+_DIMENSION = {2: 0.3, 1: 0.1}  # effective number of entries above delta as a part of M
 
 
 @dataclass(frozen=True)
@@ -167,7 +164,8 @@ def _interior_point(A, y, back, model, bold):
     st = _State(p, curve.above(p, zero, zero + 1), zero, zero + 1, 0 * y, 0 * y, 0 * x)
     _measure(A, y, st, curve.signal(p))
     size, centre, shrink, goal = np.linalg.norm(y), 0.1, 1.0, np.inf
-    support, careful, least, limit = None, not bold, np.inf, A.count + (_BOLD if bold else _MAX_PRODUCTS)
+    support, settled, careful, least = None, False, not bold, np.inf
+    limit = A.count + (_BOLD_PRODUCTS if bold else _MAX_PRODUCTS)
     for _ in range(_MAX_STEPS):
         error, gap = np.linalg.norm(st.error) / size, np.sum(st.p * st.s) / np.sum(st.p)
         if A.count > limit or not np.isfinite(error + gap):
@@ -175,9 +173,9 @@ def _interior_point(A, y, back, model, bold):
         if bold and max(error, gap) > 30 * least:
             break
         least = min(least, max(error, gap))
-        if support is not None and error < 1e-3 and gap < min(goal, _NEAR * max(1.0, st.s.max())):
+        if support is not None and error < 1e-3 and gap < min(goal, 1e-4 * max(1.0, st.s.max())):
             ratio = st.p / st.s * (st.s.sum() / st.p.sum())
-            settled = settled and not np.any((ratio > _BAND) & (ratio < 1))
+            settled = settled and not np.any((ratio > 1e-2) & (ratio < 1))  # a clear support
             if settled or (error < _RESIDUAL and gap < _RESIDUAL):
                 final = _finish(A, y, st, curve, support, mean)
                 if final is not None:
@@ -207,7 +205,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     target = centre * product.mean()
     free = (target - product - st.p * drift) / (lag + st.s)
     weight = curve.rate * st.p / (lag + st.s)
-    cut = _threshold(weight.sum(0), _DIMENSION * len(st.eta))
+    cut = _threshold(weight.sum(0), _DIMENSION[len(st.p)] * len(st.eta))
     delta = shrink * mean * cut
     if careful:
         seen = weight.sum(0) > cut
@@ -215,10 +213,10 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
         aim = max(0.3 * _OFF_CURVE, 1e-2 * min(1.0, off)), 1.0 if bold else 1e-4
     else:
         seen, aim = None, (np.inf, 0.3)
-    dx, dp, dw, d_eta, image = _newton(A, st, curve, weight, free, delta, mean, seen, aim)
+    _, dp, dw, d_eta, image = _newton(A, st, curve, weight, free, delta, mean, seen, aim)
     dv = curve.signs * (curve.rate * dw)
     ds = (target - product - st.s * dp) / st.p
-    keep = (0.01 if careful else _KEEP) if bold else 0.0
+    keep = (0.01 if careful else 0.1) if bold else 0.0
     primal, dual = np.max(-dp / st.p), np.max(-ds / st.s)
     primal, dual = (min(1.0, 0.95 / max(step, 1e-300)) for step in (primal, dual))
     support = (weight > cut) & (dp / st.p > ds / st.s)
@@ -234,7 +232,8 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     st.v, st.eta = st.v + dual * dv, st.eta + dual * d_eta
     st.sigma = st.sigma - dual * curve.theta * dv
     support &= st.p * st.s.sum() > 0.1 * st.s * st.p.sum()
-    slow = np.linalg.norm(delta * d_eta) > (0.5 if bold else 0.1) * np.linalg.norm(delta * d_eta + image[0])
+    left = np.linalg.norm(delta * d_eta)  # of y - A x, by delta
+    slow = left > (0.5 if bold else 0.1) * np.linalg.norm(delta * d_eta + image[0])
     return next_centre, slow, support
 
 
@@ -265,10 +264,12 @@ def _newton(A, st, curve, weight, free, delta, mean, seen, aim):
 
 
 def _finish(A, y, st, curve, free, mean):
-    """Return (x, eta), or None where Newton steps with these products free do not converge.
+    """Return (x, eta), or None where Newton steps from here do not converge.
 
-    All other products follow the curve. The last step's delta is so small that what it leaves of
-    y - A x is a thousandth, if the dual variable moves by as much as is missing on the curve.
+    Products that are ``free`` are variables of their own; all others follow the curve, as far as
+    that does not overtake the steps: a product whose curve has run ahead of it becomes free too.
+    Each delta is so small that a step leaves a thousandth of y - A x, if the dual variable moves
+    by what is missing on the curve.
     """
     v = curve.signs * (curve.rate * A.adjoint(st.eta))  # afresh, for the steps have added rounding
     st = _State(st.p, st.s, v, 1 - curve.theta * v, st.eta, st.error, st.pulled)
@@ -308,8 +309,8 @@ def _finish(A, y, st, curve, free, mean):
         dv = curve.signs * (curve.rate * dw)
         st.v, st.sigma, st.eta = st.v + dv, st.sigma - curve.theta * dv, st.eta + d_eta
         on = _on(curve, st)
-        least = max(_LEAST * error, _L2 * _RESIDUAL) * size / np.sqrt(mean)
-        free = (mean * weight > _FR * delta) | (on > np.maximum(st.p, least))
+        least = max(1e-4 * error, 0.1 * _RESIDUAL) * size / np.sqrt(mean)
+        free = (mean * weight > 0.1 * delta) | (on > np.maximum(st.p, least))
         moved = np.maximum(st.p + dp, np.maximum(0.01 * st.p, np.minimum(on, least)))
         st.p = np.where(free, moved, on)
         st.error, st.pulled = st.error - image[0], st.pulled - image[1]
@@ -326,8 +327,8 @@ def _on(curve, st):
 
 def _threshold(D, dimension) -> float:
     """Return t with sum D/(D + t) = dimension, from a sample of D."""
-    D = D[:: max(1, len(D) // 2**14)]
     goal = min(dimension / len(D), 0.9)
+    D = D[:: max(1, len(D) // 2**16)]
     low, high = np.log(D.min()) - 5, np.log(D.max()) + 15
     for _ in range(50):
         middle = 0.5 * (low + high)
