@@ -30,6 +30,7 @@ from deepfact.model import DeepFactorization
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
 _MAX_STEPS = 100
+_MAX_INNER = 200
 _BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
 _DIMENSION = {2: 0.3, 1: 0.1}  # effective number of entries above delta as a part of M
 
@@ -184,10 +185,10 @@ def _interior_point(A, y, back, model, bold):
                 goal = 1e-2 * gap
         careful = careful or gap < 1e-6
         previous = support
-        centre, delayed, support = _advance(A, st, curve, centre, shrink, mean, careful, bold)
+        centre, change, support = _advance(A, st, curve, centre, shrink, mean, careful, bold)
         settled = previous is not None and np.array_equal(previous, support)
-        if careful and delayed:
-            shrink *= 0.3 if bold else 0.1
+        if careful:
+            shrink = min(1.0, shrink * change)
     return scale * curve.signal(st.p), st.eta * np.exp(-log_rate.max()), False
 
 
@@ -198,7 +199,7 @@ def _measure(A, y, st, x) -> None:
 
 
 def _advance(A, st, curve, centre, shrink, mean, careful, bold):
-    """Take one step in place; return the next centring, whether delta slows, and the support."""
+    """Take one step in place; return the next centring, delta's change, and the support."""
     lag = curve.lag(st.p)
     drift = curve.above(st.p, st.v, st.sigma) - st.s
     product = st.p * st.s
@@ -213,6 +214,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
         aim = max(0.3 * _OFF_CURVE, 1e-2 * min(1.0, off)), 1.0 if bold else 1e-4
     else:
         seen, aim = None, (np.inf, 0.3)
+    before = A.count
     _, dp, dw, d_eta, image = _newton(A, st, curve, weight, free, delta, mean, seen, aim)
     dv = curve.signs * (curve.rate * dw)
     ds = (target - product - st.s * dp) / st.p
@@ -233,8 +235,12 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     st.sigma = st.sigma - dual * curve.theta * dv
     support &= st.p * st.s.sum() > 0.1 * st.s * st.p.sum()
     left = np.linalg.norm(delta * d_eta)  # of y - A x, by delta
-    slow = left > (0.5 if bold else 0.1) * np.linalg.norm(delta * d_eta + image[0])
-    return next_centre, slow, support
+    change = 1.0
+    if A.count - before >= 2 * _MAX_INNER:
+        change = 10.0
+    elif left > 0.5 * np.linalg.norm(delta * d_eta + image[0]):
+        change = 0.3
+    return next_centre, change, support
 
 
 def _newton(A, st, curve, weight, free, delta, mean, seen, aim):
@@ -339,7 +345,7 @@ def _threshold(D, dimension) -> float:
     return float(np.exp(high))
 
 
-def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=200):
+def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=_MAX_INNER):
     """Return x, A x and A^T A x for (diagonal + A^T A) x = b, preconditioned by diagonals."""
     x, Ax, AtAx = np.zeros_like(b), np.zeros(A.A.shape[0]), np.zeros_like(b)
     inverse = 1 / (diagonal + mean)
