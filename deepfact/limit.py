@@ -13,9 +13,10 @@ from scipy.sparse.linalg import LinearOperator
 from deepfact.checks import check_fit
 from deepfact.interior_point import interior_point, interior_point_path
 from deepfact.model import DeepFactorization, MirrorMap
+from deepfact.operator_limit import operator_limit
 from deepfact.problem import Problem
 
-_DENSE_LIMIT = 2**28  # entries of a LinearOperator's matrix that are still formed: 2 GiB
+_DENSE_LIMIT = 2**24  # entries of a LinearOperator's matrix that are still formed: 128 MiB
 _CONSISTENT = 1e-10  # relative residual up to which A x = y counts as solvable
 
 
@@ -39,7 +40,8 @@ class LimitResult:
     residual : float
         ||A x - y||/||y||; ||A x|| where y = 0.
     iterations : int
-        Matrix factorisations of the method.
+        Matrix factorisations of the method; for an operator that is not formed, products with A
+        and A^T.
     status : str
         "converged"; "infeasible" if A x = y has no (nonnegative) solution; or "stalled".
     message : str
@@ -73,7 +75,8 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     Parameters
     ----------
     problem : Problem
-        A x = y. A LinearOperator is turned into a matrix.
+        A x = y. A LinearOperator of at most 2^24 entries is turned into a matrix; a larger one is
+        only applied (see `deepfact.operator_limit.operator_limit` for what is then certified).
     model : MirrorMap
         The parametrisation; for `DeepFactorization` any depth and init scale.
     start : LimitResult, optional
@@ -94,6 +97,9 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     ValueError
         If alpha's length does not fit, ``start`` is of another size, or a LinearOperator is too
         large to form its matrix.
+    =======
+        If alpha's length does not fit, or a LinearOperator too large to form its matrix has no
+        adjoint, or the model is no `DeepFactorization`.
 
     Notes
     -----
@@ -116,10 +122,12 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
             f"got {(len(start.dual), len(start.x))}"
         )
     if isinstance(problem.A, LinearOperator) and problem.M * problem.N > _DENSE_LIMIT:
-        raise ValueError(
-            f"problem.A must have at most {_DENSE_LIMIT} entries to be formed as a matrix, "
-            f"got {problem.M} x {problem.N}"
-        )
+        if not isinstance(model, DeepFactorization):
+            raise ValueError(
+                f"problem.A must have at most {_DENSE_LIMIT} entries to be formed as a matrix, "
+                f"got {problem.M} x {problem.N}, or model must be a DeepFactorization"
+            )
+        return _from_products(operator_limit(problem.A, problem.y, model))
     A, y = problem.dense(), problem.y
     norm_y = np.linalg.norm(y)
     pseudo = _PseudoInverse(A)
@@ -219,6 +227,23 @@ def _relative_rate(model: DeepFactorization):
     """Return k divided by its largest entry."""
     log_rate = np.asarray(model.log_rate)
     return np.exp(log_rate - log_rate.max())
+
+
+def _from_products(result) -> LimitResult:
+    met = result.converged
+    return LimitResult(
+        x=result.x,
+        dual=result.dual,
+        l1_norm=result.l1_norm,
+        lower_bound=result.lower_bound,
+        gap=result.l1_norm - result.lower_bound,
+        residual=result.residual,
+        iterations=result.products,
+        status="converged" if met else "stalled",
+        message="x is the limit and solves A x = y"
+        if met
+        else f"no convergence after {result.products} products: x is not the limit",
+    )
 
 
 class _PseudoInverse:
