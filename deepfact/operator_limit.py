@@ -29,6 +29,7 @@ from deepfact.model import DeepFactorization
 
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
+_NEGLIGIBLE = 1e-11  # products and errors of the signal, relative to its largest entry
 _MAX_STEPS = 100
 _MAX_INNER = 200
 _BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
@@ -110,10 +111,11 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     Returns
     -------
     OperatorLimit
-        ``converged`` means ||A x - y|| <= 1e-10 ||y||, and x = X(A^T nu + e/k) with all
-        |e_i| <= 1e-8 max |k A^T nu|. Put otherwise, x is the limit of the flow whose factors
-        start at alpha_i (1 - theta e_i)^(-1/(L-2)) (L = 2: alpha_i exp(e_i/2); one value a
-        branch) in place of alpha_i.
+        ``converged`` means ||A x - y|| <= 1e-10 ||y||, and for each i either
+        x_i = X((A^T nu + e/k)_i) with |e_i| <= 1e-8 max(1, max |k A^T nu|), or
+        |x_i - X((A^T nu)_i)| <= 2e-11 max |x|. An error e is a change of the start: X(w + e/k) is
+        X(w) for factors that start at alpha_i (1 - theta e_i)^(-1/(L-2)), for L = 2 at
+        alpha_i exp(e_i/2), in place of alpha_i (with -e_i for the factors of q).
 
     Raises
     ------
@@ -289,7 +291,8 @@ def _finish(A, y, st, curve, free, mean):
         if not np.isfinite(x).all():
             return None
         drift = np.where(free, curve.above(st.p, st.v, st.sigma), 0.0)
-        error, off = np.linalg.norm(st.error) / size, np.abs(drift).max()
+        matters = np.maximum(st.p, _on(curve, st)) > _NEGLIGIBLE * st.p.max()
+        error, off = np.linalg.norm(st.error) / size, np.abs(drift).max(initial=0.0, where=matters)
         tolerance = _OFF_CURVE * max(1.0, np.abs(st.v).max())
         if error < 0.5 * _RESIDUAL and off < tolerance:
             return x, st.eta
@@ -404,9 +407,8 @@ def _certify(A, y, x, dual, met, model) -> OperatorLimit:
     w = A.adjoint(dual)
     positive = model.depth > 1 and not model.signed
     if met and model.depth > 1:
-        tiny, on = 1e-13 * np.abs(x).max(), model.signal(w)
-        x = np.where((np.abs(x) < tiny) & (np.abs(on) < tiny), on, x)
-        met = _off_curve(x, w, x != on, model) <= 1.1 * _OFF_CURVE
+        off = ~(np.abs(x - model.signal(w)) <= 2 * _NEGLIGIBLE * np.abs(x).max())
+        met = _off_curve(x, w, off, model) <= 1.1 * _OFF_CURVE
     missing = y - A.forward(x)
     residual = float(np.linalg.norm(missing) / (np.linalg.norm(y) or 1.0))
     repair, _, repaired = _least_norm(A, missing, 1e-3, 30 if met else 200)
