@@ -70,7 +70,7 @@ $(PEERS_READY): benchmarks/requirements.lock pyproject.toml
 	@touch $@
 
 lock: ## resolve both lock files anew (needs uv)
-	$(COMPILE) --extra workflow --extra test --extra dev --output-file requirements.lock
+	$(COMPILE) --extra workflow --extra cluster --extra book --extra test --extra dev --output-file requirements.lock
 	$(COMPILE) --extra peers --constraints requirements.lock --output-file benchmarks/requirements.lock
 
 clean: ## remove what the workflow and the tests make, but no committed file and not the environment

@@ -95,11 +95,8 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     TypeError
         If ``problem``, ``model`` or ``start`` is of another type.
     ValueError
-        If alpha's length does not fit, ``start`` is of another size, or a LinearOperator is too
-        large to form its matrix.
-    =======
-        If alpha's length does not fit, or a LinearOperator too large to form its matrix has no
-        adjoint, or the model is no `DeepFactorization`.
+        If alpha's length does not fit, ``start`` is of another size, or a LinearOperator too large
+        to form its matrix has no adjoint or comes with a model that is no `DeepFactorization`.
 
     Notes
     -----

@@ -82,7 +82,7 @@ def test_python_of_environment_is_allowed_by_pyproject():
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        ("requirements.lock", ["workflow", "test", "dev"]),
+        ("requirements.lock", ["workflow", "cluster", "book", "test", "dev"]),
         ("benchmarks/requirements.lock", ["peers"]),
     ],
 )
