@@ -529,7 +529,7 @@ def no_feasible_point_figure(decays: list[LossDecay], runs: InconsistentTrials) 
         gap = np.maximum(runs.gap[many, j] / runs.Q[many, None], 1e-15)
         colour = colours[j % 5]
         right.errorbar(
-            runs.scales,
+            runs.scales * 1.5 ** (j - (len(runs.depths) - 1) / 2),  # side by side
             np.median(gap, axis=0),
             yerr=[
                 np.median(gap, axis=0) - gap.min(axis=0),
@@ -545,6 +545,6 @@ def no_feasible_point_figure(decays: list[LossDecay], runs: InconsistentTrials) 
         right.plot(runs.scales[finite], bound[finite], linestyle=styles[j % 5], color=colour)
     right.set(xscale="log", yscale="log", xlabel=r"init scale $a/Q$, $a = \alpha^L$")
     right.set_ylabel(r"gap $(\Vert x_\infty\Vert_1 - Q)/Q$ (lines: bound S3)")
-    right.set_title("many minimisers: the short one")
+    right.set_title("the short one of many")
     right.legend(loc="lower right")
     return figure

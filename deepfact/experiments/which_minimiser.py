@@ -592,5 +592,5 @@ def which_minimiser_figure(
     right.set(xscale="log", yscale="log", xlabel=r"init scale $\alpha$")
     right.set_ylabel(r"$\Vert x_\infty - x^*\Vert_2/\Vert x^*\Vert_2$")
     right.set_title("nothing to choose from")
-    right.legend(loc="center right")
+    right.legend(loc="upper left")
     return figure
