@@ -3,6 +3,7 @@
 import ast
 import copy
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from deepfact.statements import read_checks, sort_checks
+from workflow import manifest
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
@@ -235,6 +237,23 @@ def test_smoke_table_joins_all_rows(smoke):
     assert table == sort_checks(rows)
     assert {check.notebook for check in table} == set(NOTEBOOKS)
     assert all(check.holds for check in table)
+
+
+def test_smoke_manifest_names_every_file(smoke):
+    figures = smoke / "build/smoke/figures"
+    recorded = json.loads((figures / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest.differences(recorded, figures) == []
+    assert recorded["source"]["revision"] is None  # the copy is no repository
+    assert recorded["source"]["reason"]
+    config = CONFIGS["smoke"]
+    for made in recorded["made"]:
+        assert made["seconds"] > 0
+        if made["by"].startswith("notebooks/"):
+            notebook = Path(made["by"]).stem
+            assert set(made["sha256"]) == {f"{notebook}.{ending}" for ending in ENDINGS}
+            assert made["config"] == manifest.plain(config["notebooks"][notebook])
+            assert made["seeds"] == {"seed": config["notebooks"][notebook]["seed"]}
+            assert made["peak_memory_mib"] > 50
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
