@@ -163,7 +163,7 @@ rule notebook:
         multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg"),
         figure=report(
             f"{FIGURES}/{{notebook}}.png",
-            caption="docs/captions/{notebook}.rst",
+            caption="workflow/caption.rst",
             category="Figures",
             labels={"notebook": "{notebook}"},
         ),

@@ -5,6 +5,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -254,6 +255,18 @@ def test_smoke_manifest_names_every_file(smoke):
             assert made["config"] == manifest.plain(config["notebooks"][notebook])
             assert made["seeds"] == {"seed": config["notebooks"][notebook]["seed"]}
             assert made["peak_memory_mib"] > 50
+
+
+def test_report_has_every_figure_and_caption_and_needs_no_network(smoke):
+    target = ("--report", "build/report.html")
+    status, printed = run(smoke, "--configfile", "config/smoke.yaml", *target)
+    assert status == 0, printed
+    report = (smoke / "build/report.html").read_text(encoding="utf-8")
+    for notebook in NOTEBOOKS:
+        caption = (ROOT / f"docs/captions/{notebook}.rst").read_text(encoding="utf-8")
+        assert " ".join(caption.split()[:4]) in report
+        assert f"{notebook}.png" in report
+    assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=.?https?:", report)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
