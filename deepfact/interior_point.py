@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dgeqp3, dormqr, dpotrf, dpotrs, dtrtrs
 
 from deepfact.model import deformed_exponent
 
@@ -48,7 +48,7 @@ class _State:
     v: np.ndarray  # (branches, N), +-c A^T eta
     sigma: np.ndarray  # (branches, N), slacks 1 - theta v
     eta: np.ndarray  # (M,), k nu
-    Q: np.ndarray | None = None  # (M, M), or None for the identity
+    turned: np.ndarray | None = None  # Q^T (M, M), or None for the identity
     rank: int | None = None  # rows that reach the columns above the gap of D, if rotated
     rest_size: float = 0.0  # size of the entries of the other rows
     face: np.ndarray | None = None  # columns above the gap of D
@@ -59,11 +59,11 @@ class _State:
 
     def outside(self, eta: np.ndarray) -> np.ndarray:
         """Return a dual variable of the rotated rows for those of the problem."""
-        return eta if self.Q is None else self.Q @ eta
+        return eta if self.turned is None else eta @ self.turned
 
     def inside(self, eta: np.ndarray) -> np.ndarray:
         """Return a dual variable of the problem's rows for the rotated ones."""
-        return eta if self.Q is None else self.Q.T @ eta
+        return eta if self.turned is None else self.turned @ eta
 
 
 @dataclass(frozen=True)
@@ -286,21 +286,34 @@ def _factorise(st: _State, curve: _Curve, slope):
         return None
     _rebase(st, slope)
     rows = st.A * np.sqrt(slope)
-    gram = rows @ rows.T
-    diagonal = np.sqrt(np.diag(gram))
-    gram /= diagonal
-    gram /= diagonal[:, None]
-    if not np.isfinite(gram).all():
+    sizes = np.sqrt(np.einsum("mn,mn->m", rows, rows))
+    if not (np.isfinite(sizes).all() and sizes.all()):
         return None
+    rows /= sizes[:, None]
+    # BLAS and LAPACK themselves: on small problems what surrounds them costs more than their work.
+    gram = dsyrk(1.0, rows.T, trans=1, lower=1)
     ridge = 0.0
     while ridge < 1e-6:
-        # LAPACK itself: on small problems the checks of cho_factor cost more than its work.
-        factor, failed = dpotrf(gram.T, lower=1)
+        factor, failed = dpotrf(gram, lower=1, clean=0)
         if not failed:
-            return lambda b: dpotrs(factor, b / diagonal, lower=1)[0] / diagonal
+            return lambda b: dpotrs(factor, b / sizes, lower=1)[0] / sizes
         ridge = max(1e-15, 10 * ridge)
         gram[np.diag_indices_from(gram)] = 1.0 + ridge
     return None
+
+
+def _pivoted_qr(columns):
+    """Return R, the order of the columns, and the function B -> Q^T B or Q B; Q is not formed."""
+    factors, pivots, tau, _, _ = dgeqp3(columns, lwork=34 * columns.shape[1] + 32)
+    rank = min(columns.shape)
+    factors, R = factors[:, :rank], np.triu(factors[:rank])
+
+    def turn(B, back=False):
+        how = ("R", "T" if back else "N", factors, tau, B.T)
+        work = int(dormqr(*how, lwork=-1)[1][0])
+        return dormqr(*how, lwork=work)[0].T
+
+    return R, pivots - 1, turn
 
 
 def _rebase(st: _State, slope) -> None:
@@ -318,19 +331,18 @@ def _rebase(st: _State, slope) -> None:
         return
     st.face = face
     weight = np.sqrt(slope[face] / slope.max())
-    Q, R, pivots = qr(st.A[:, face] * weight, pivoting=True)
-    diagonal = np.abs(np.diag(R)) / weight[pivots[: min(R.shape)]]
+    R, pivots, turn = _pivoted_qr(st.A[:, face] * weight)
+    diagonal = np.abs(np.diag(R)) / weight[pivots[: len(R)]]
     rank = int(np.sum(diagonal > 1e-11 * diagonal.max()))
     if rank == M:
         return
-    st.A = Q.T @ st.A
+    st.A = turn(st.A)
     st.A[rank:, face] = 0.0
     st.rank, st.rest_size = rank, np.linalg.norm(st.A[rank:]) / np.sqrt(N)
-    st.y = Q.T @ st.y
+    st.y, st.eta = turn(np.column_stack([st.y, st.eta])).T
     if np.linalg.norm(st.y[rank:]) < 1e-13 * np.linalg.norm(st.y):
         st.y[rank:] = 0.0
-    st.eta = Q.T @ st.eta
-    st.Q = Q if st.Q is None else st.Q @ Q
+    st.turned = turn(np.eye(M) if st.turned is None else st.turned)
 
 
 def _project_slacks(st: _State, curve: _Curve) -> None:
@@ -349,9 +361,9 @@ def _project_slacks(st: _State, curve: _Curve) -> None:
         if len(tight) > 1:
             sign = np.where(branch[tight] == 0, 1.0, -1.0)
             columns = st.A[:, tight] * sign * np.broadcast_to(curve.rate, branch.shape)[tight]
-            basis, R, _ = qr(columns.T, mode="economic", pivoting=True)
+            R, _, turn = _pivoted_qr(columns.T)
             sizes = np.abs(np.diag(R))
-            basis = basis[:, sizes > 1e-11 * sizes[0]]
+            basis = turn(np.eye(len(tight)))[: len(R)][sizes > 1e-11 * sizes[0]].T
             ones = np.ones(len(tight))
             off = np.linalg.norm(ones - basis @ (basis.T @ ones))
             if basis.shape[1] < len(tight) and off < 1e-12 * np.sqrt(len(tight)):
@@ -375,7 +387,7 @@ def _resolved(st: _State, curve: _Curve) -> bool:
     columns = st.A[:, support.any(axis=0)]
     if columns.shape[1] > columns.shape[0]:
         return False
-    sizes = np.abs(np.diag(qr(columns, mode="r", pivoting=True)[0]))
+    sizes = np.abs(np.diag(_pivoted_qr(columns)[0]))
     return bool(sizes[-1] > 1e-8 * sizes[0])
 
 
@@ -413,12 +425,16 @@ def _with_slacks_on_curve(A, curve: _Curve, point, free):
         return point
     branch = np.argmax(free[:, columns], axis=0)
     rate = (curve.signs[:, 0][branch]) * np.broadcast_to(curve.rate, A.shape[1:])[columns]
-    basis, R, order = qr(A[:, columns] * rate, mode="economic", pivoting=True)
+    if len(columns) > len(A):
+        return None
+    R, order, turn = _pivoted_qr(A[:, columns] * rate)
     sizes = np.abs(np.diag(R))
-    if len(columns) > len(A) or not sizes[-1] > 1e-8 * sizes[0]:
+    if not sizes[-1] > 1e-8 * sizes[0]:
         return None
     excess = (sigma - on_curve)[branch, columns] / curve.theta
-    d_eta = basis @ solve_triangular(R, excess[order], trans=1)
+    d_eta = np.zeros((len(A), 1))
+    d_eta[: len(R), 0] = dtrtrs(R, excess[order], trans=1)[0]
+    d_eta = turn(d_eta, back=True)[:, 0]
     dv = curve.signs * (curve.rate * (A.T @ d_eta))
     moved = np.where(free, on_curve, sigma - curve.theta * dv)
     return None if np.any(moved <= 0) else (p, v + dv, moved, eta + d_eta)
