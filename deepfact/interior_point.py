@@ -31,6 +31,7 @@ from deepfact.model import deformed_exponent
 
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
+_CORRECTIONS = 2  # of a step, each at the price of a solve (Gondzio, doi:10.1007/BF00249643)
 _PATIENCE = 12  # iterations without progress after which a run is given up
 # A slack a^theta above exp(_HELD) is held well enough by the dual variable.
 _HELD = -7.0
@@ -266,8 +267,23 @@ def _advance(st: _State, curve: _Curve, solve, size: float) -> bool:
     unmet = max(0.0, np.linalg.norm(error) / size - 1e-13)
     lead = 0.1 * unmet * np.sum(st.p) / np.sum(product)
     centre = max((after / mean) ** 3, min(1.0, lead))
-    d_eta, dv, dp, ds = direction(centre * mean - dp * ds)
-    primal, dual = lengths(dp, ds, max(0.99, 1.0 - mean))
+    keep = max(0.99, 1.0 - mean)
+    goal = centre * mean - dp * ds
+    step = direction(goal)
+    primal, dual = lengths(*step[2:], keep)
+    for _ in range(_CORRECTIONS):
+        if min(primal, dual) > 0.9:
+            break
+        _, _, dp, ds = step
+        far = (st.p + min(1.0, primal + 0.3) * dp) * (st.s + min(1.0, dual + 0.3) * ds)
+        near = np.clip(far, 0.1 * centre * mean, 10.0 * centre * mean)
+        goal = goal + np.maximum(near - far, -10.0 * centre * mean)
+        other = direction(goal)
+        longer = lengths(*other[2:], keep)
+        if min(longer) < min(primal, dual) + 0.03:
+            break
+        step, (primal, dual) = other, longer
+    d_eta, dv, dp, ds = step
     st.s, st.v, st.eta = st.s + dual * ds, st.v + dual * dv, st.eta + dual * d_eta
     if theta > 0:
         st.sigma = st.sigma - dual * theta * dv
@@ -286,12 +302,13 @@ def _factorise(st: _State, curve: _Curve, slope):
         return None
     _rebase(st, slope)
     rows = st.A * np.sqrt(slope)
-    sizes = np.sqrt(np.einsum("mn,mn->m", rows, rows))
-    if not (np.isfinite(sizes).all() and sizes.all()):
-        return None
-    rows /= sizes[:, None]
     # BLAS and LAPACK themselves: on small problems what surrounds them costs more than their work.
     gram = dsyrk(1.0, rows.T, trans=1, lower=1)
+    sizes = np.sqrt(np.diag(gram))
+    if not (np.isfinite(sizes).all() and sizes.all()):
+        return None
+    gram /= sizes
+    gram /= sizes[:, None]
     ridge = 0.0
     while ridge < 1e-6:
         factor, failed = dpotrf(gram, lower=1, clean=0)
@@ -392,7 +409,7 @@ def _resolved(st: _State, curve: _Curve) -> bool:
 
 
 def _refine(st: _State, curve: _Curve, size: float):
-    """Put every product on its curve and take Newton steps with one more factorisation.
+    """Put every product on its curve and take Newton steps, with few more factorisations.
 
     Returns (x, eta, whether the equations are met, factorisations).
     """
@@ -402,15 +419,21 @@ def _refine(st: _State, curve: _Curve, size: float):
         point = _with_slacks_on_curve(st.A, curve, point, free)
         if point is None:
             return None, None, False, 0
-    p, v, sigma, eta = point
-    p = np.where(free, p, curve.on(v, sigma))
-    eta = st.outside(eta)  # the factorisation may rotate the rows
-    solve = _factorise(st, curve, curve.slope(p, sigma, free))
-    if solve is None:
-        return None, None, False, 1
-    eta = st.inside(eta)
-    (p, *_, eta), off = _newton(st, curve, size, (p, v, sigma, eta), free, solve)
-    return curve.signal(p), eta, off < 1e-12, 1
+    count, off = 0, np.inf
+    while count < 4:
+        p, v, sigma, eta = point
+        p = np.where(free, p, curve.on(v, sigma))
+        eta = st.outside(eta)  # the factorisation may rotate the rows
+        solve, count = _factorise(st, curve, curve.slope(p, sigma, free)), count + 1
+        if solve is None:
+            break
+        before, point = off, (p, v, sigma, st.inside(eta))
+        point, off = _newton(st, curve, size, point, free, solve)
+        if off < 1e-12:
+            return curve.signal(point[0]), point[-1], True, count
+        if not off < 0.3 * before:
+            break
+    return None, None, False, count
 
 
 def _with_slacks_on_curve(A, curve: _Curve, point, free):
@@ -507,17 +530,20 @@ def _descend(st: _State, curve: _Curve, size: float):
     count = 0
     while count < 60:
         x, slope = signal(v)
-        off = np.linalg.norm(st.y - st.A @ x) / size
+        error = st.y - st.A @ x
+        off = np.linalg.norm(error) / size
         if not np.isfinite(off) or off < 1e-14 or (off < 1e-12 and off > 0.1 * best):
             break
-        if off > 0.5 * earlier[0]:  # the dual diverges where products vanish in the limit
+        # Rows that the support does not reach have errors of their own size, and need small shifts.
+        rest = off if st.rank is None else np.linalg.norm(error[st.rank :]) / size
+        if rest > 0.5 * earlier[0]:  # the dual diverges where products vanish in the limit
             break
-        best, earlier = min(best, off), (*earlier[1:], off)
-        solve = _factorise(st, curve, np.maximum(slope + 0.1 * off * np.mean(np.abs(x)), _FLOOR))
+        best, earlier = min(best, off), (*earlier[1:], rest)
+        solve = _factorise(st, curve, np.maximum(slope + 0.1 * rest * np.mean(np.abs(x)), _FLOOR))
         if solve is None:
             break
         count += 1
-        d_eta = solve(st.y - st.A @ x)
+        d_eta = solve(st.y - st.A @ x)  # of the rows as they now are
         dv = curve.rate * (st.A.T @ d_eta)
         pay = float(st.y @ d_eta)
 
