@@ -24,11 +24,11 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures test lint notebooks readme benchmarks lock clean distclean
+.PHONY: help environment figures test cluster-test lint notebooks readme benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 environment: $(READY) ## make the virtual environment from requirements.lock
 
@@ -45,6 +45,9 @@ figures: $(READY) ## rebuild every figure and the table of statements at paper s
 
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical
+
+cluster-test: $(READY) ## run all of the workflow, at smoke scale, on a real Slurm of two nodes (needs root)
+	WHOLE_WORKFLOW=1 $(BIN)/python -m pytest -n 0 -rs tests/test_slurm.py
 
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .

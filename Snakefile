@@ -57,10 +57,12 @@ def recovery_parameters(wildcards):
 wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
     signal="signed|nonnegative",
+    chunk=r"\d+",
 
 
 localrules:
     all,
+    recovery,
     statements,
     statements_hold,
 
@@ -71,8 +73,8 @@ rule all:
         statements_hold=f"{RESULTS}/statements_hold",
 
 
-rule recovery:
-    """Measure recovery rates (S14): many processes, finished cells survive a killed run."""
+rule recovery_chunk:
+    """Measure recovery rates (S14) on a share of the cells; a rerun takes up the finished ones."""
     input:
         package=[
             f"deepfact/{name}.py"
@@ -90,27 +92,47 @@ rule recovery:
         script="workflow/recovery.py",
         lock="requirements.lock",
     output:
-        f"{FIGURES}/recovery_{{signal}}.csv",
+        f"{RESULTS}/recovery/{{signal}}/{{chunk}}.csv",
     log:
-        f"{LOGS}/recovery_{{signal}}.log",
+        f"{LOGS}/recovery/{{signal}}/{{chunk}}.log",
     benchmark:
-        f"{LOGS}/recovery_{{signal}}.benchmark.tsv"
+        f"{LOGS}/recovery/{{signal}}/{{chunk}}.benchmark.tsv"
+    # The longest way through the workflow begins here.
+    priority: 2
     conda:
         "environment.yml"
-    threads: workflow.cores
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=1000,
+        runtime=30,
     params:
         signal=lambda wildcards: (
             "--nonnegative" if wildcards.signal == "nonnegative" else ""
         ),
         parameters=recovery_parameters,
-        checkpoint=f"{RESULTS}/recovery_{{signal}}.jsonl",
     shell:
-        "python -m workflow.recovery {params.signal} --workers {threads}"
-        " --checkpoint {params.checkpoint} --output {output}"
-        " --parameters {params.parameters:q} > {log} 2>&1"
+        "python -m workflow.recovery measure {params.signal} --chunk {wildcards.chunk}"
+        " --parameters {params.parameters:q} --output {output} > {log} 2>&1"
+
+
+rule recovery:
+    """Gather the chunks."""
+    input:
+        chunks=expand(
+            f"{RESULTS}/recovery/{{signal}}/{{chunk}}.csv",
+            chunk=range(config["recovery"]["chunks"]),
+            allow_missing=True,
+        ),
+        script="workflow/recovery.py",
+    output:
+        f"{FIGURES}/recovery_{{signal}}.csv",
+    log:
+        f"{LOGS}/recovery/{{signal}}.log",
+    priority: 2
+    conda:
+        "environment.yml"
+    shell:
+        "python -m workflow.recovery gather {input.chunks} --output {output} > {log} 2>&1"
 
 
 rule notebook:
@@ -129,6 +151,7 @@ rule notebook:
         f"{LOGS}/{{notebook}}.log",
     benchmark:
         f"{LOGS}/{{notebook}}.benchmark.tsv"
+    priority: lambda wildcards: wildcards.notebook == "06_measurements"
     # Kernels that start together may pick the same port.
     retries: 1
     conda:
