@@ -24,7 +24,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures test cluster-test lint notebooks readme benchmarks lock clean distclean
+.PHONY: help environment figures verify report test cluster-test lint notebooks readme benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -42,6 +42,13 @@ $(READY): requirements.lock pyproject.toml
 
 figures: $(READY) ## rebuild every figure and the table of statements at paper scale
 	$(BIN)/python -m workflow.run --cores $(CORES)
+
+verify: $(READY) ## rebuild from scratch in build/verify and compare the numbers with the committed ones
+	$(BIN)/python -m workflow.verify --cores $(CORES)
+
+report: figures ## write build/report.html: every figure with its caption, readable without network
+	@mkdir -p build
+	$(BIN)/python -m workflow.run --report build/report.html
 
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical

@@ -18,6 +18,10 @@ configfile: "config/paper.yaml"
 
 validate(config, "config/schema.yaml")
 
+
+report: "docs/report.rst"
+
+
 FIGURES = config["figures_dir"]
 RESULTS = config["results_dir"]
 LOGS = config["logs_dir"]
@@ -54,6 +58,40 @@ def recovery_parameters(wildcards):
     ).strip()
 
 
+def makers():
+    """List what makes which files of the figures' folder, and the benchmark files of its jobs."""
+    return [
+        *(
+            {
+                "by": f"notebooks/{notebook}.ipynb",
+                "config": config["notebooks"][notebook],
+                "files": expand(
+                    f"{FIGURES}/{notebook}.{{ending}}",
+                    ending=["pdf", "svg", "png", "csv"],
+                ),
+                "benchmarks": [f"{LOGS}/{notebook}.benchmark.tsv"],
+            }
+            for notebook in NOTEBOOKS
+        ),
+        *(
+            {
+                "by": "workflow/recovery.py",
+                "config": config["recovery"],
+                "files": [f"{FIGURES}/recovery_{signal}.csv"],
+                "benchmarks": [f"{LOGS}/recovery_{signal}.benchmark.tsv"],
+            }
+            for signal in ["signed", "nonnegative"]
+            if "06_measurements" in NOTEBOOKS
+        ),
+        {
+            "by": "workflow/statements.py",
+            "config": {},
+            "files": [f"{FIGURES}/statements.csv", f"{FIGURES}/statements.md"],
+            "benchmarks": [f"{LOGS}/statements.benchmark.tsv"],
+        },
+    ]
+
+
 wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
     signal="signed|nonnegative",
@@ -62,6 +100,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    manifest,
     recovery,
     statements,
     statements_hold,
@@ -143,7 +182,13 @@ rule notebook:
         package=PACKAGE,
         lock="requirements.lock",
     output:
-        figure=multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg", ".png"),
+        multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg"),
+        figure=report(
+            f"{FIGURES}/{{notebook}}.png",
+            caption="docs/captions/{notebook}.rst",
+            category="Figures",
+            labels={"notebook": "{notebook}"},
+        ),
         data=f"{FIGURES}/{{notebook}}.csv",
         notebook=f"{RESULTS}/{{notebook}}.ipynb",
         statements=f"{RESULTS}/{{notebook}}.statements.csv",
@@ -177,6 +222,8 @@ rule statements:
         markdown=f"{FIGURES}/statements.md",
     log:
         f"{LOGS}/statements.log",
+    benchmark:
+        f"{LOGS}/statements.benchmark.tsv"
     conda:
         "environment.yml"
     shell:
@@ -184,14 +231,31 @@ rule statements:
         " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
 
 
+rule manifest:
+    """Say of every figure and data file where it comes from."""
+    input:
+        files=[path for maker in makers() for path in maker["files"]],
+        benchmarks=[path for maker in makers() for path in maker["benchmarks"]],
+        script="workflow/manifest.py",
+    output:
+        f"{FIGURES}/manifest.json",
+    log:
+        f"{LOGS}/manifest.log",
+    conda:
+        "environment.yml"
+    params:
+        makers=yaml.safe_dump(
+            makers(), default_flow_style=True, width=float("inf")
+        ).strip(),
+    shell:
+        "python -m workflow.manifest --makers {params.makers:q} --output {output} > {log} 2>&1"
+
+
 rule statements_hold:
     """Fail if a statement does not hold: after everything else, of which nothing is deleted."""
     input:
-        figures=expand(
-            f"{FIGURES}/{{notebook}}.{{ending}}",
-            notebook=NOTEBOOKS,
-            ending=["pdf", "svg", "png", "csv"],
-        ),
+        figures=rules.manifest.input.files,
+        manifest=rules.manifest.output,
         notebooks=expand(f"{RESULTS}/{{notebook}}.ipynb", notebook=NOTEBOOKS),
         table=rules.statements.output.csv,
         markdown=rules.statements.output.markdown,
