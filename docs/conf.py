@@ -26,13 +26,16 @@ html_theme = "furo"
 html_title = "deepfact"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_js_files = ["book.js"]
 html_copy_source = False
 html_show_copyright = False
 
 nb_execution_mode = "off"  # the workflow has executed them
 nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_dmath_double_inline = True
 myst_heading_anchors = 2
+smartquotes = False  # x' is a derivative
 
 register_plugin("pybtex.style.formatting", "keys", KeyStyle)
 bibtex_bibfiles = ["references.bib"]
@@ -50,11 +53,12 @@ numpydoc_xref_param_type = True
 numpydoc_xref_aliases = {
     name: f"deepfact.{name}" for name in deepfact.__all__ if isinstance(getattr(deepfact, name), type)
 }
+numpydoc_xref_aliases["Asymptote"] = "deepfact.rates.Asymptote"
 numpydoc_xref_ignore = "all"
 DEFAULT_LINKS.clear()  # those to other projects: there is no network to look them up
 
 _ARXIV = arxiv_keys(Path(__file__).with_name("references.bib"))
-_STATEMENTS = re.compile(r"([Ss]tatements? )(S\d+(?:(?:, | and )S\d+)*)")
+_STATEMENTS = re.compile(r"([Ss]tatements? )(S\d+(?:(?:, | and | to )S\d+)*)")
 
 
 def link_docstring(app, what, name, value, options, lines):  # noqa: ARG001

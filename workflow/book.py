@@ -16,7 +16,6 @@ import nbformat
 from sphinx.cmd.build import build_main
 
 from deepfact.statements import checks_to_markdown, read_checks
-from workflow.readme import title
 from workflow.references import BIBLIOGRAPHY, arxiv_keys
 
 DOCS = Path("docs")
@@ -34,7 +33,7 @@ def link(text, root=""):
     for pattern, replacement in [
         (r"\]\(\.\./notebooks/(\w+\.ipynb)\)", r"](notebooks/\1)"),
         (r"\]\(\.\./", f"]({REPOSITORY}"),
-        (r"\[([A-Z][A-Za-z]+\+?\d\d)(, [^\]]+)?\](?!\()", _citation),
+        (r"\[([A-Z][A-Za-z]+\+?\d\d)(?:, ([^\]]+))?\](?!\()", _citation),
         (r"(?<!/)arXiv:([\w./]+\d)", cite),
         (r"`docs/statements\.md`", rf"[`docs/statements.md`]({root}statements.md)"),
         (r"`(figures/statements\.(?:md|csv))`", rf"[`\1`]({root}checks.md)"),
@@ -60,7 +59,8 @@ def notebook_page(path):
             cell.metadata["mystnb"] = {"code_prompt_show": PARAMETERS[tag]}
     name = path.stem
     first = notebook.cells[0]
-    heading, rest = first.source.split("\n", 1) if "\n" in first.source else (first.source, "")
+    heading, _, rest = first.source.partition("\n")
+    heading = heading.replace(r"$\ell_1$", "ℓ₁")  # tabs and the list of pages show it as it is
     files = (
         f"[The notebook]({REPOSITORY}notebooks/{name}.ipynb), its [figure](../figures/{name}.pdf)"
         f" and the [data of the figure](../figures/{name}.csv)."
@@ -94,7 +94,8 @@ def check_table(checks):
         dataclasses.replace(check, claim=re.sub(r"[*_<$]", r"\\\g<0>", check.claim))
         for check in checks
     ]
-    table = re.sub(r"^\| (S\d+) ", r"| **\1** ", checks_to_markdown(safe), flags=re.MULTILINE)
+    table = checks_to_markdown(safe).replace("worst_margin", "worst margin", 1)
+    table = re.sub(r"^\| (S\d+) ", r"| **\1** ", table, flags=re.MULTILINE)
     return link(re.sub(r"\| (\d\d_\w+) \|", r"| `\1` |", table))
 
 
@@ -105,10 +106,10 @@ def gallery(notebooks):
         caption = (DOCS / f"captions/{name}.rst").read_text(encoding="utf-8").strip()
         entries.append(
             f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n:alt: {name}\n\n"
-            f"[{title(name)}](notebooks/{name}.ipynb)\n\n{caption}\n"
+            f"[](notebooks/{name}.ipynb)\n\n{caption}\n"
             f"[PDF](figures/{name}.pdf), [SVG](figures/{name}.svg), [data](figures/{name}.csv)\n:::\n"
         )
-    return "\n".join(entries)
+    return "::::{container} gallery\n" + "\n".join(entries) + "::::\n"
 
 
 def gather(notebooks, figures, folder):

@@ -10,6 +10,7 @@ from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.labels import BaseLabelStyle
+from pybtex.style.sorting import BaseSortingStyle
 
 BIBLIOGRAPHY = Path("docs/references.bib")
 STATEMENTS = Path("docs/statements.md")
@@ -25,11 +26,19 @@ class KeyLabels(BaseLabelStyle):
         return [entry.key for entry in sorted_entries]
 
 
+class KeyOrder(BaseSortingStyle):
+    """Sort the entries by their keys."""
+
+    def sorting_key(self, entry):
+        """Return the key of an entry."""
+        return entry.key.lower()
+
+
 class KeyStyle(Style):
-    """The plain style with keys as labels, in the order of the file."""
+    """The plain style, with keys as labels."""
 
     default_label_style = KeyLabels
-    default_sorting_style = "none"
+    default_sorting_style = KeyOrder
 
 
 def arxiv_keys(bibliography):
