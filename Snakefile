@@ -2,6 +2,7 @@
 
 `snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` a small copy of everything
 under build/smoke/. A notebook is listed, with its parameters, in config/paper.yaml and config/smoke.yaml.
+`snakemake book` makes a book of the executed notebooks.
 
 The conda directives say which environment the rules need. They are not for `--software-deployment-method conda`, since
 environment.yml installs the package from this folder: activate an environment with everything in it instead.
@@ -25,6 +26,7 @@ report: "docs/report.rst"
 FIGURES = config["figures_dir"]
 RESULTS = config["results_dir"]
 LOGS = config["logs_dir"]
+BOOK = config["book_dir"]
 NOTEBOOKS = sorted(config["notebooks"])
 PACKAGE = sorted(str(path) for path in Path("deepfact").rglob("*.py"))
 
@@ -104,6 +106,7 @@ localrules:
     recovery,
     statements,
     statements_hold,
+    book,
 
 
 rule all:
@@ -268,3 +271,28 @@ rule statements_hold:
         "environment.yml"
     shell:
         "python -m workflow.statements verify {input.table} > {log} 2>&1"
+
+
+rule book:
+    """Build the book of the executed notebooks. Not a part of `all`: ask for it, `snakemake book`."""
+    input:
+        notebooks=rules.statements_hold.input.notebooks,
+        figures=rules.statements_hold.input.figures,
+        table=rules.statements.output.csv,
+        pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
+        changelog="CHANGELOG.md",
+        package=PACKAGE,
+        scripts=["workflow/book.py", "workflow/references.py"],
+    output:
+        f"{BOOK}/html/index.html",
+    log:
+        f"{LOGS}/book.log",
+    # ... and the packages of pip install '.[book]'.
+    conda:
+        "environment.yml"
+    params:
+        figures=FIGURES,
+        book=BOOK,
+    shell:
+        "python -m workflow.book {input.notebooks} --figures {params.figures}"
+        " --output {params.book} > {log} 2>&1"
