@@ -1,4 +1,4 @@
-"""Every notebook that is tested also stays within what Binder gives: one more test behind its last cell."""
+"""Every tested notebook also stays within what Binder gives: a test behind its last cell."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,7 @@ class KernelUse(pytest.Item):
         if not Path("/proc/self/status").exists():
             pytest.skip("peak memory is read from /proc")
         process = Path("/proc") / str(self.parent.kernel.km.provisioner.pid)
-        status = dict(
-            line.split(":", 1) for line in (process / "status").read_text().splitlines()
-        )
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         memory = int(status["VmHWM"].split()[0]) / 1024
         fields = (process / "stat").read_text().rpartition(")")[2].split()
         # its own time and that of its processes, in user and system mode

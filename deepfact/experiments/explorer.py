@@ -136,7 +136,7 @@ def explore(
 def rough_flow(
     problem: Problem, model: DeepFactorization, times: np.ndarray, max_evaluations: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Integrate the flow to the accuracy of a picture, ten times faster than `gradient_flow`.
+    """Integrate the flow to the accuracy of a picture, with less work than `gradient_flow`.
 
     Parameters
     ----------
@@ -239,18 +239,19 @@ def summary(exploration: Exploration) -> dict[str, str]:
     """
     limit, truth = exploration.limit, exploration.problem.x_true
     error = np.linalg.norm(limit.x - truth) / np.linalg.norm(truth)
-    end = exploration.times[-1] if len(exploration.times) else 0.0
-    return {
+    lines = {
         "l1 norm of the limit": f"{limit.l1_norm:.6g}",
-        "certified lower bound of the smallest l1 norm": f"{limit.lower_bound:.6g}",
+        "certified lower bound": f"{limit.lower_bound:.6g}",
         "gap": f"{limit.gap:.3g}",
         "l1 norm of the true vector": f"{np.abs(truth).sum():.6g}",
-        "relative error of the recovered vector": f"{error:.3g}",
-        "limit": f"{limit.status} ({limit.message})",
-        "trajectory": "complete"
-        if exploration.complete
-        else f"followed to time {end:.3g} only: the rest takes longer than a move should",
+        "relative error of the limit": f"{error:.3g}",
+        "limit": limit.status if limit.success else f"{limit.status}: {limit.message}",
+        "trajectory": "complete",
     }
+    if not exploration.complete:
+        end = exploration.times[-1] if len(exploration.times) else 0.0
+        lines["trajectory"] = f"only to time {end:.3g}, more would take too long for a slider"
+    return lines
 
 
 def exploration_picture() -> Callable[[Exploration], bytes]:
