@@ -24,7 +24,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures verify report book test cluster-test lint notebooks readme graphs benchmarks lock clean distclean
+.PHONY: help environment figures verify report book test cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -65,6 +65,9 @@ lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/snakefmt --check Snakefile benchmarks/Snakefile
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile
+
+browser: $(READY) ## open every notebook in JupyterLab and the explorer in voila, in headless Chromium
+	BROWSER=all $(BIN)/python -m pytest tests/test_browser.py
 
 notebooks: $(READY) ## execute the notebooks in place with their default parameters
 	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
