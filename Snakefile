@@ -80,7 +80,10 @@ def makers():
                 "by": "workflow/recovery.py",
                 "config": config["recovery"],
                 "files": [f"{FIGURES}/recovery_{signal}.csv"],
-                "benchmarks": [f"{LOGS}/recovery_{signal}.benchmark.tsv"],
+                "benchmarks": expand(
+                    f"{LOGS}/recovery/{signal}/{{chunk}}.benchmark.tsv",
+                    chunk=range(config["recovery"]["chunks"]),
+                ),
             }
             for signal in ["signed", "nonnegative"]
             if "06_measurements" in NOTEBOOKS
