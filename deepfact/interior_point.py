@@ -31,7 +31,7 @@ from deepfact.model import deformed_exponent
 
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
-_CORRECTIONS = 2  # of a step, each at the price of a solve (Gondzio, doi:10.1007/BF00249643)
+_CORRECTIONS = 2  # of a step, each at the price of a solve
 _PATIENCE = 12  # iterations without progress after which a run is given up
 # A slack a^theta above exp(_HELD) is held well enough by the dual variable.
 _HELD = -7.0
@@ -167,7 +167,8 @@ def interior_point(
     Notes
     -----
     Source: section "Dual picture" of ``docs/statements.md``; derived here, after Mehrotra's
-    method for linear programs (SIAM J. Optim. 2, 1992, doi:10.1137/0802028).
+    method for linear programs (SIAM J. Optim. 2, 1992, doi:10.1137/0802028) and Gondzio's
+    centrality corrections (Comput. Optim. Appl. 6, 1996, doi:10.1007/BF00249643).
     """
     scale = np.abs(min_norm).max() or float(np.exp(np.max(log_product)))
     curve = _curve(log_product, scale, rate, theta, signed)
