@@ -2,6 +2,7 @@
 
 `snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` a small copy of everything
 under build/smoke/. A notebook is listed, with its parameters, in config/paper.yaml and config/smoke.yaml.
+`snakemake book` makes a book of the executed notebooks.
 
 The conda directives say which environment the rules need. They are not for `--software-deployment-method conda`, since
 environment.yml installs the package from this folder: activate an environment with everything in it instead.
@@ -25,6 +26,7 @@ report: "docs/report.rst"
 FIGURES = config["figures_dir"]
 RESULTS = config["results_dir"]
 LOGS = config["logs_dir"]
+BOOK = config["book_dir"]
 NOTEBOOKS = sorted(config["notebooks"])
 PACKAGE = sorted(str(path) for path in Path("deepfact").rglob("*.py"))
 
@@ -78,7 +80,10 @@ def makers():
                 "by": "workflow/recovery.py",
                 "config": config["recovery"],
                 "files": [f"{FIGURES}/recovery_{signal}.csv"],
-                "benchmarks": [f"{LOGS}/recovery_{signal}.benchmark.tsv"],
+                "benchmarks": expand(
+                    f"{LOGS}/recovery/{signal}/{{chunk}}.benchmark.tsv",
+                    chunk=range(config["recovery"]["chunks"]),
+                ),
             }
             for signal in ["signed", "nonnegative"]
             if "06_measurements" in NOTEBOOKS
@@ -95,13 +100,16 @@ def makers():
 wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
     signal="signed|nonnegative",
+    chunk=r"\d+",
 
 
 localrules:
     all,
     manifest,
+    recovery,
     statements,
     statements_hold,
+    book,
 
 
 rule all:
@@ -110,8 +118,8 @@ rule all:
         statements_hold=f"{RESULTS}/statements_hold",
 
 
-rule recovery:
-    """Measure recovery rates (S14): many processes, finished cells survive a killed run."""
+rule recovery_chunk:
+    """Measure recovery rates (S14) on a share of the cells; a rerun takes up the finished ones."""
     input:
         package=[
             f"deepfact/{name}.py"
@@ -129,27 +137,47 @@ rule recovery:
         script="workflow/recovery.py",
         lock="requirements.lock",
     output:
-        f"{FIGURES}/recovery_{{signal}}.csv",
+        f"{RESULTS}/recovery/{{signal}}/{{chunk}}.csv",
     log:
-        f"{LOGS}/recovery_{{signal}}.log",
+        f"{LOGS}/recovery/{{signal}}/{{chunk}}.log",
     benchmark:
-        f"{LOGS}/recovery_{{signal}}.benchmark.tsv"
+        f"{LOGS}/recovery/{{signal}}/{{chunk}}.benchmark.tsv"
+    # The longest way through the workflow begins here.
+    priority: 2
     conda:
         "environment.yml"
-    threads: workflow.cores
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=1000,
+        runtime=30,
     params:
         signal=lambda wildcards: (
             "--nonnegative" if wildcards.signal == "nonnegative" else ""
         ),
         parameters=recovery_parameters,
-        checkpoint=f"{RESULTS}/recovery_{{signal}}.jsonl",
     shell:
-        "python -m workflow.recovery {params.signal} --workers {threads}"
-        " --checkpoint {params.checkpoint} --output {output}"
-        " --parameters {params.parameters:q} > {log} 2>&1"
+        "python -m workflow.recovery measure {params.signal} --chunk {wildcards.chunk}"
+        " --parameters {params.parameters:q} --output {output} > {log} 2>&1"
+
+
+rule recovery:
+    """Gather the chunks."""
+    input:
+        chunks=expand(
+            f"{RESULTS}/recovery/{{signal}}/{{chunk}}.csv",
+            chunk=range(config["recovery"]["chunks"]),
+            allow_missing=True,
+        ),
+        script="workflow/recovery.py",
+    output:
+        f"{FIGURES}/recovery_{{signal}}.csv",
+    log:
+        f"{LOGS}/recovery/{{signal}}.log",
+    priority: 2
+    conda:
+        "environment.yml"
+    shell:
+        "python -m workflow.recovery gather {input.chunks} --output {output} > {log} 2>&1"
 
 
 rule notebook:
@@ -174,6 +202,7 @@ rule notebook:
         f"{LOGS}/{{notebook}}.log",
     benchmark:
         f"{LOGS}/{{notebook}}.benchmark.tsv"
+    priority: lambda wildcards: wildcards.notebook == "06_measurements"
     # Kernels that start together may pick the same port.
     retries: 1
     conda:
@@ -245,3 +274,28 @@ rule statements_hold:
         "environment.yml"
     shell:
         "python -m workflow.statements verify {input.table} > {log} 2>&1"
+
+
+rule book:
+    """Build the book of the executed notebooks. Not a part of `all`: ask for it, `snakemake book`."""
+    input:
+        notebooks=rules.statements_hold.input.notebooks,
+        figures=rules.statements_hold.input.figures,
+        table=rules.statements.output.csv,
+        pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
+        changelog="CHANGELOG.md",
+        package=PACKAGE,
+        scripts=["workflow/book.py", "workflow/references.py"],
+    output:
+        f"{BOOK}/html/index.html",
+    log:
+        f"{LOGS}/book.log",
+    # ... and the packages of pip install '.[book]'.
+    conda:
+        "environment.yml"
+    params:
+        figures=FIGURES,
+        book=BOOK,
+    shell:
+        "python -m workflow.book {input.notebooks} --figures {params.figures}"
+        " --output {params.book} > {log} 2>&1"

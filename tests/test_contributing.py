@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-TARGETS = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+TARGETS = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
 
@@ -115,7 +115,7 @@ def test_job(workflow, job):
         if "uses" in step:
             assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
         else:
-            assert set(re.findall(r"\bmake (\w+)", step["run"])) <= set(TARGETS)
+            assert set(re.findall(r"\bmake ([\w-]+)", step["run"])) <= set(TARGETS)
             for config in re.findall(r"--configfile (\S+)", step["run"]):
                 assert (ROOT / config).exists()
 
