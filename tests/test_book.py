@@ -123,11 +123,17 @@ def test_every_notebook_and_statement_has_its_place(html):
     for name in NOTEBOOKS:
         for page in (statements, checks, gallery):
             assert f"notebooks/{name}.html" in page.links
-    for number in range(1, 15):
-        assert f"#s{number}" in statements.links
-        assert f"s{number}" in statements.anchors
-        assert f"statements.html#s{number}" in checks.links
+    for check in deepfact.read_checks(ROOT / "figures/statements.csv"):
+        anchor = check.statement.lower()
+        assert f"#{anchor}" in statements.links
+        assert anchor in statements.anchors
+        assert f"statements.html#{anchor}" in checks.links
     assert {Path(source).stem for source in gallery.fetched} >= set(NOTEBOOKS)
+
+
+def test_statement_without_origin_is_named():
+    with pytest.raises(ValueError, match="S2"):
+        book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [])
 
 
 def test_every_figure_has_a_caption():

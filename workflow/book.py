@@ -78,12 +78,14 @@ def statements_page(text, checks):
     lines = ["| key | statement | source | notebooks | checks |", "|---|---|---|---|---|"]
     for heading, section in re.findall(r"^## (S\d+ .+)\n((?:(?!## ).*\n?)*)", text, re.MULTILINE):
         key, _, name = heading.partition(" ")
-        source = re.search(r"\*Origin: (.+?)\.\*", section)[1]
+        source = re.search(r"\*Origin: (.+?)\.\*", section)
+        if source is None:
+            raise ValueError(f"{key} of the statements page does not begin with *Origin: ...*")
         rows = [check for check in checks if check.statement == key]
         notebooks = ", ".join(f"`{name}`" for name in dict.fromkeys(row.notebook for row in rows))
         holds = [row.holds for row in rows].count(True)
         lines.append(
-            f"| **{key}** | {name} | {source} | {notebooks} | {holds} of {len(rows)} hold |"
+            f"| **{key}** | {name} | {source[1]} | {notebooks} | {holds} of {len(rows)} hold |"
         )
     intro, conventions, rest = text.partition("\n## Conventions\n")
     table = "\n".join(lines) + "\n\nEach check, with its margin: [all checks](checks.md).\n"
@@ -119,7 +121,8 @@ def gallery(notebooks):
 def gather(notebooks, figures, folder):
     """Write all pages of the book, and the files that they show, to a folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("conf.py", "captions", "_static"))
+    others = shutil.ignore_patterns("_static", "captions", "conf.py", "report.rst")
+    shutil.copytree(DOCS, folder, ignore=others)
     shutil.copy("CHANGELOG.md", folder / "changelog.md")
     for path in folder.glob("*.md"):
         path.write_text(link(path.read_text(encoding="utf-8")), encoding="utf-8")
