@@ -76,8 +76,8 @@ def statements_page(text, checks):
     """Put a table of all statements, each with its source and notebooks, on top of their page."""
     text = text.partition("\n## References\n")[0]
     lines = ["| key | statement | source | notebooks | checks |", "|---|---|---|---|---|"]
-    for heading, section in re.findall(r"^## (S\d+ .+)\n((?:(?!## ).*\n?)*)", text, re.MULTILINE):
-        key, _, name = heading.partition(" ")
+    parts = re.split(r"^## (S\d+) (.+)\n", text, flags=re.MULTILINE)[1:]
+    for key, name, section in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         source = re.search(r"\*Origin: (.+?)\.\*", section)
         if source is None:
             raise ValueError(f"{key} of the statements page does not begin with *Origin: ...*")
