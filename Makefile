@@ -24,11 +24,11 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures book test lint notebooks readme graphs benchmarks lock clean distclean
+.PHONY: help environment figures verify report book test cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 environment: $(READY) ## make the virtual environment from requirements.lock
 
@@ -43,11 +43,21 @@ $(READY): requirements.lock pyproject.toml
 figures: $(READY) ## rebuild every figure and the table of statements at paper scale
 	$(BIN)/python -m workflow.run --cores $(CORES)
 
+verify: $(READY) ## rebuild from scratch in build/verify and compare the numbers with the committed ones
+	$(BIN)/python -m workflow.verify --cores $(CORES)
+
+report: figures ## write build/report.html: every figure with its caption, readable without network
+	@mkdir -p build
+	$(BIN)/python -m workflow.run --report build/report.html
+
 book: $(READY) ## build the book, build/book/html/index.html, and before that whatever it shows
 	$(BIN)/python -m workflow.run --cores $(CORES) book
 
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical
+
+cluster-test: $(READY) ## run all of the workflow, at smoke scale, on a real Slurm of two nodes (needs root)
+	WHOLE_WORKFLOW=1 $(BIN)/python -m pytest -n 0 -rs tests/test_slurm.py
 
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .
@@ -55,6 +65,9 @@ lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/snakefmt --check Snakefile benchmarks/Snakefile
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile
+
+browser: $(READY) ## open every notebook in JupyterLab and the explorer in voila, in headless Chromium
+	BROWSER=all $(BIN)/python -m pytest tests/test_browser.py
 
 notebooks: $(READY) ## execute the notebooks in place with their default parameters
 	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
