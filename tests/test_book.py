@@ -13,7 +13,9 @@ import nbformat
 import pytest
 
 import deepfact
-from workflow import book, references
+
+book = pytest.importorskip("workflow.book", reason="the extra `book` is not installed")
+references = pytest.importorskip("workflow.references")
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
