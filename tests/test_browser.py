@@ -182,6 +182,10 @@ def test_slider_of_the_explorer(page, server, path):
     before = picture.get_attribute("src"), gap(numbers)
     assert before[1] > 0
     assert page.evaluate("() => document.querySelector('img.widget-image').naturalWidth") == 960
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box["x"] + box["width"] <= page.viewport_size["width"]
+    assert box["width"] / box["height"] == pytest.approx(960 / 580, rel=0.01)
     start = time.monotonic()
     page.locator(".widget-slider:has-text('init scale') .noUi-handle").press("ArrowRight")
     page.wait_for_function(
