@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,8 @@ from deepfact.model import DeepFactorization
 from deepfact.problem import gaussian_problem
 
 METHODS = ("depth 1", "depth 2", "depth 3", "basis pursuit")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,8 @@ def phase_transition(
     ]
     # Long cells first, so that no worker is left alone with one at the end.
     tasks.sort(key=lambda task: -task[0])
-    for record in _run(tasks, workers):
+    for finished, record in enumerate(_run(tasks, workers), 1):
+        _log.info("N = %d: %d of %d cells", N, finished, len(tasks))
         done[record[0], record[1]] = record
         if checkpoint is not None:
             Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)

@@ -126,31 +126,73 @@ def test_binomial_interval_covers():
     np.testing.assert_allclose([upper[0], 1 - lower[1]], 1 - 0.025 ** (1 / 20))
 
 
+TABLE = {
+    "nonnegative": False,
+    "seed": 1,
+    "unknowns": 12,
+    "side": 3,
+    "trials": 1,
+    "cut_unknowns": 20,
+    "cut_nonzeros": 2,
+    "cut_points": 3,
+    "cut_trials": 2,
+    "growth_unknowns": [16, 14],
+    "growth_nonzeros": 1,
+    "growth_points": 3,
+    "growth_trials": 2,
+    "log10_alpha_2": -20,
+    "log10_alpha_3": -5,
+    "workers": 1,
+}
+
+
 def test_table_survives_its_file(tmp_path):
-    table = measurements.recovery_table(
-        nonnegative=False,
-        seed=1,
-        unknowns=12,
-        side=3,
-        trials=1,
-        cut_unknowns=20,
-        cut_nonzeros=2,
-        cut_points=3,
-        cut_trials=2,
-        growth_unknowns=[16],
-        growth_nonzeros=1,
-        growth_points=3,
-        growth_trials=2,
-        log10_alpha_2=-20,
-        log10_alpha_3=-5,
-        workers=1,
-    )
+    table = measurements.recovery_table(**TABLE)
     path = tmp_path / "new" / "table.csv"
     measurements.save_table(table, path)
     loaded = measurements.load_table(path)
     for name in measurements.COLUMNS:
         np.testing.assert_array_equal(loaded[name], table[name])
     assert (table["part"] == "grid").sum() == 9
+
+
+@pytest.mark.parametrize("chunks", [2, 5, 40])
+def test_chunks_join_to_the_table_of_one_run(tmp_path, chunks):
+    """Byte for byte, also where there are more chunks than cells."""
+    whole = tmp_path / "whole.csv"
+    measurements.save_table(measurements.recovery_table(**TABLE), whole)
+    paths = [tmp_path / f"{chunk}.csv" for chunk in range(chunks)]
+    for chunk, path in enumerate(paths):
+        share = measurements.recovery_table(**TABLE, chunk=chunk, chunks=chunks)
+        measurements.save_table(share, path)
+    sizes = [len(path.read_text().splitlines()) - 1 for path in paths]
+    assert max(sizes) - min(sizes) <= 1
+    joined = tmp_path / "joined.csv"
+    tables = [measurements.load_table(path) for path in paths]
+    measurements.save_table(measurements.join_tables(tables[::-1]), joined)
+    assert joined.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("chunk", [-1, 3])
+def test_a_chunk_that_is_none(chunk):
+    with pytest.raises(ValueError, match="chunk must be"):
+        measurements.recovery_table(**TABLE, chunk=chunk, chunks=3)
+
+
+def test_chunks_take_about_equal_time():
+    """By the cost that the deal goes by, at the scale of the printed figure."""
+    parts = [("grid", 200, measurements.grid_cells(200, 40), 50)]
+    parts += [("growth", N, measurements.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)]
+    cost = [
+        sum(
+            count * M * M * N
+            for _, N, cells, count in measurements._share(parts, chunk, 16)
+            for M, s in cells
+            if s < M
+        )
+        for chunk in range(16)
+    ]
+    assert max(cost) <= 1.1 * min(cost)
 
 
 def test_depth_two_and_basis_pursuit_agree_as_the_scale_shrinks():

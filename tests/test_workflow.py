@@ -4,6 +4,7 @@ import ast
 import copy
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ import nbformat
 import pytest
 import yaml
 
+from deepfact.experiments import measurements
 from deepfact.statements import read_checks, sort_checks
+from workflow import recovery
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
@@ -73,6 +76,8 @@ def test_schema_rejects_parameter(value):
         (["figures_dir"], "../figures"),
         (["figures_dir"], "figures/../.."),
         (["figures_dir"], 3),
+        (["recovery", "chunks"], 0),
+        (["recovery", "pieces"], 3),
         (["notebooks"], {}),
         (["notebooks", "tour"], {"seed": 0}),
         (["notebooks", "00_tour"], {}),
@@ -110,7 +115,7 @@ def test_configs_have_the_same_keys():
 
 
 def test_smoke_stays_away_from_the_committed_figures():
-    for key in ("figures_dir", "results_dir", "logs_dir"):
+    for key in ("figures_dir", "results_dir", "logs_dir", "book_dir"):
         assert CONFIGS["smoke"][key].startswith("build/smoke/")
 
 
@@ -147,7 +152,7 @@ def test_parameters_are_those_of_the_notebook(notebook, config):
 def make_copy(folder):
     """Copy what the workflow needs, without figures and results."""
     unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for name in ("config", "deepfact", "notebooks", "profiles", "workflow"):
+    for name in ("config", "deepfact", "docs", "notebooks", "profiles", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
     for name in ("Snakefile", "requirements.lock", "environment.yml"):
         shutil.copy(ROOT / name, folder / name)
@@ -175,11 +180,12 @@ def run(folder, *arguments):
 
 
 def digests(*folders):
+    """Digests of all files but the manifest, which holds run times."""
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for folder in folders
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != "manifest.json"
     }
 
 
@@ -212,7 +218,7 @@ def test_workflow_rejects_a_number_that_yaml_reads_as_text(tmp_path):
 def test_smoke_run_builds_everything(smoke):
     build = smoke / "build/smoke"
     wanted = {f"{notebook}.{ending}" for notebook in NOTEBOOKS for ending in ENDINGS}
-    wanted |= {"statements.csv", "statements.md"}
+    wanted |= {"manifest.json", "statements.csv", "statements.md"}
     wanted |= {"recovery_signed.csv", "recovery_nonnegative.csv"}
     assert {path.name for path in (build / "figures").iterdir()} == wanted
     assert all(path.stat().st_size for path in (build / "figures").iterdir())
@@ -221,6 +227,43 @@ def test_smoke_run_builds_everything(smoke):
         assert (build / f"logs/{notebook}.benchmark.tsv").exists()
     assert not (smoke / "figures").exists()
     assert not (smoke / "results").exists()
+
+
+@pytest.mark.parametrize("signal", ["signed", "nonnegative"])
+def test_smoke_chunks_are_gathered_to_the_table_of_one_run(smoke, tmp_path, signal):
+    build = smoke / "build/smoke"
+    parameters = {**CONFIGS["smoke"]["recovery"], "chunks": 1}
+    assert CONFIGS["smoke"]["recovery"]["chunks"] > 1
+    whole = measurements.recovery_table(signal == "nonnegative", workers=1, **parameters)
+    measurements.save_table(whole, tmp_path / "whole.csv")
+    gathered = build / f"figures/recovery_{signal}.csv"
+    assert gathered.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    chunks = build / f"results/recovery/{signal}"
+    numbers = range(CONFIGS["smoke"]["recovery"]["chunks"])
+    # No checkpoints: they would keep a rerun from measuring anything.
+    assert {path.name for path in chunks.iterdir()} == {f"{number}.csv" for number in numbers}
+    for number in numbers:
+        log = (build / f"logs/recovery/{signal}/{number}.log").read_text(encoding="utf-8")
+        assert re.search(r"N = 30: (\d+) of \1 cells", log)
+
+
+def test_a_killed_chunk_is_taken_up(tmp_path, monkeypatch):
+    """Its checkpoint is that of this chunk alone, and believed."""
+    parameters = {**CONFIGS["smoke"]["recovery"], "growth_unknowns": [40]}
+    output = tmp_path / "1.csv"
+    recovery.measure(False, 1, parameters, output)
+    first = output.read_bytes()
+    lines = output.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
+    half = len(lines) // 2
+    output.with_suffix(".jsonl").write_text("\n".join(lines[:half]), encoding="utf-8")
+    output.unlink()
+    run_again = []
+    module = sys.modules["deepfact.phase_transition"]  # deepfact.phase_transition is its function
+    cell = module._cell
+    monkeypatch.setattr(module, "_cell", lambda task: run_again.append(1) or cell(task))
+    recovery.measure(False, 1, parameters, output)
+    assert output.read_bytes() == first
+    assert 0 < len(run_again) == len([line for line in lines[half:] if line])
 
 
 def test_smoke_table_joins_all_rows(smoke):

@@ -1,28 +1,48 @@
-"""Measure recovery rates for one kind of signal and write them as CSV: a rule of the Snakefile."""
+"""Measure recovery rates for one kind of signal in chunks, as CSV: two rules of the Snakefile."""
 
 import argparse
+import logging
+from pathlib import Path
 
 import yaml
 
-from deepfact.experiments.measurements import recovery_table, save_table
+from deepfact.experiments.measurements import join_tables, load_table, recovery_table, save_table
+
+CHECKPOINT = ".jsonl"
+
+
+def measure(nonnegative, chunk, parameters, output):
+    """Run one chunk of the experiments in this process: finished cells survive a killed run."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    checkpoint = output.with_suffix(CHECKPOINT)
+    table = recovery_table(nonnegative, chunk=chunk, workers=1, checkpoint=checkpoint, **parameters)
+    save_table(table, output)
+
+
+def gather(chunks, output):
+    """Join the tables of all chunks, and drop the checkpoints: a rerun shall measure again."""
+    save_table(join_tables([load_table(chunk) for chunk in chunks]), output)
+    for chunk in chunks:
+        chunk.with_suffix(CHECKPOINT).unlink(missing_ok=True)
 
 
 def main():
-    """Run the experiments that the arguments describe."""
+    """Run one of the two commands."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nonnegative", action="store_true")
-    parser.add_argument("--workers", type=int, required=True)
-    parser.add_argument("--checkpoint", required=True)
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--parameters", type=yaml.safe_load, required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("measure", help=measure.__doc__)
+    command.add_argument("--nonnegative", action="store_true")
+    command.add_argument("--chunk", type=int, required=True)
+    command.add_argument("--parameters", type=yaml.safe_load, required=True)
+    command.add_argument("--output", type=Path, required=True)
+    command = commands.add_parser("gather", help=gather.__doc__)
+    command.add_argument("chunks", nargs="+", type=Path)
+    command.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    table = recovery_table(
-        nonnegative=arguments.nonnegative,
-        workers=arguments.workers,
-        checkpoint=arguments.checkpoint,
-        **arguments.parameters,
-    )
-    save_table(table, arguments.output)
+    if arguments.command == "gather":
+        gather(arguments.chunks, arguments.output)
+    else:
+        measure(arguments.nonnegative, arguments.chunk, arguments.parameters, arguments.output)
 
 
 if __name__ == "__main__":

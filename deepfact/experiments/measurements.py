@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import beta
 
+from deepfact.checks import as_count
 from deepfact.limit import flow_limit
 from deepfact.model import DeepFactorization
 from deepfact.phase_transition import PhaseTransition, phase_transition, recovery_trial
@@ -33,6 +34,7 @@ COLUMNS = (
     "lp_solves",
 )
 _COUNTS = COLUMNS[1:]
+PARTS = ("grid", "cut", "growth")
 
 
 def grid_cells(N: int, side: int) -> list[tuple[int, int]]:
@@ -95,8 +97,10 @@ def recovery_table(
     log10_alpha_3: float,
     workers: int | None = None,
     checkpoint: str | Path | None = None,
+    chunk: int = 0,
+    chunks: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Run the three experiments: the grid, the cut and the growth with N.
+    """Run the three experiments: the grid, the cut and the growth with N; or a share of them.
 
     Parameters
     ----------
@@ -118,30 +122,53 @@ def recovery_table(
         Processes (default: one a core).
     checkpoint : path, optional
         File that collects finished cells.
+    chunk, chunks : int, optional
+        Run the share ``chunk`` = 0, ..., ``chunks`` - 1 of the cells (default: all).
 
     Returns
     -------
     dict of str to ndarray
-        A column for each of `COLUMNS`.
+        A column for each of `COLUMNS`; a row for each cell, in the order of `join_tables`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of range.
 
     Notes
     -----
     Statement S14 of ``docs/statements.md``.
     """
+    if as_count("chunk", chunk, minimum=0) >= as_count("chunks", chunks, minimum=1):
+        raise ValueError(f"chunk must be less than chunks = {chunks}, got {chunk}")
     scales = (log10_alpha_2 * np.log(10), log10_alpha_3 * np.log(10))
     parts = [("grid", unknowns, grid_cells(unknowns, side), trials)]
     cut = cut_cells(cut_unknowns, cut_nonzeros, cut_points, nonnegative)
     parts.append(("cut", cut_unknowns, cut, cut_trials))
-    for N in growth_unknowns:
+    for N in sorted(growth_unknowns):
         cells = cut_cells(int(N), growth_nonzeros, growth_points, nonnegative)
         parts.append(("growth", int(N), cells, growth_trials))
     rows: dict[str, list] = {name: [] for name in COLUMNS}
-    for part, N, cells, count in parts:
+    for part, N, cells, count in _share(parts, chunk, chunks):
         result = phase_transition(
             N, cells, count, nonnegative, scales, 1e-3, seed, workers, checkpoint
         )
         _append(rows, part, result)
     return {name: np.array(values) for name, values in rows.items()}
+
+
+def _share(parts: list[tuple], chunk: int, chunks: int) -> list[tuple]:
+    """Keep one cell in ``chunks``, dealt by cost, so that all shares take about equal time."""
+    costs = [
+        (-count * M * M * N * (s < M), k, M, s)  # M equations do not fix s >= M: not run
+        for k, (_, N, cells, count) in enumerate(parts)
+        for M, s in cells
+    ]
+    dealt = sorted(costs)[chunk::chunks]
+    return [
+        (part, N, sorted((M, s) for _, j, M, s in dealt if j == k), count)
+        for k, (part, N, _, count) in enumerate(parts)
+    ]
 
 
 def _append(rows: dict[str, list], part: str, result: PhaseTransition) -> None:
@@ -150,6 +177,25 @@ def _append(rows: dict[str, list], part: str, result: PhaseTransition) -> None:
         values += (*result.recovered[k], *result.disagreements[k], result.lp_solves[k])
         for name, value in zip(COLUMNS, values, strict=True):
             rows[name].append(value)
+
+
+def join_tables(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Join the tables of all chunks to the one that a single run returns.
+
+    Parameters
+    ----------
+    tables : list of dict of str to ndarray
+        As `recovery_table` returns them.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Grid, cut and growth; in each part by N, then M, then s.
+    """
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in COLUMNS}
+    rank = np.array([PARTS.index(part) for part in whole["part"]])
+    order = np.lexsort((whole["nonzeros"], whole["measurements"], whole["unknowns"], rank))
+    return {name: values[order] for name, values in whole.items()}
 
 
 def depth_two_by_scale(
@@ -245,7 +291,8 @@ def load_table(path: str | Path) -> dict[str, np.ndarray]:
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     table = {"part": np.array([row["part"] for row in rows])}
-    return table | {name: np.array([int(row[name]) for row in rows]) for name in _COUNTS}
+    counts = {name: [int(row[name]) for row in rows] for name in _COUNTS}
+    return table | {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
 
 
 @dataclass(frozen=True)

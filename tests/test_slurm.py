@@ -1,0 +1,87 @@
+"""The workflow on a real Slurm of two nodes, beside the same on this machine alone: equal files.
+
+The chunks and a few notebooks; `make cluster-test` runs all of the workflow at smoke scale.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_workflow import digests, make_copy
+
+from workflow import two_node_slurm
+
+MISSING = [
+    program
+    for program in ("munged", "slurmctld", "slurmd", "sbatch")
+    if shutil.which(program, path=two_node_slurm.SEARCH) is None
+]
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)} (slurm-wlm, munge)"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can start Slurm's daemons"),
+    pytest.mark.skipif(os.path.lexists(two_node_slurm.LINK), reason="there is a Slurm already"),
+]
+
+FIGURES = [] if os.environ.get("WHOLE_WORKFLOW") else ["06_measurements", "12_depth_side_by_side"]
+TARGETS = [f"build/smoke/figures/{figure}.pdf" for figure in FIGURES]
+# A small cluster without accounting, on which nothing takes long.
+CLUSTER = [
+    *("--profile", "profiles/slurm", "--slurm-no-account"),
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
+]
+
+
+def python(folder, *arguments):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1200,
+    )
+
+
+def build(folder, *options):
+    """Run the workflow at smoke scale in a copy; return the digest of every figure and table."""
+    make_copy(folder)
+    smoke = ("--configfile", "config/smoke.yaml")
+    done = python(folder, "-m", "snakemake", *TARGETS, *smoke, *options)
+    assert done.returncode == 0, done.stdout
+    made = digests(folder / "build/smoke/figures", folder / "build/smoke/results/recovery")
+    return {Path(path).relative_to(folder): digest for path, digest in made.items()}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    folder = make_copy(tmp_path_factory.mktemp("cluster"))
+    done = python(folder, "-m", "workflow.two_node_slurm", "up")
+    assert done.returncode == 0, done.stdout
+    yield folder
+    done = python(folder, "-m", "workflow.two_node_slurm", "down")
+    assert done.returncode == 0, done.stdout
+    assert not two_node_slurm.FOLDER.exists()
+    assert not os.path.lexists(two_node_slurm.LINK)
+
+
+def test_a_cluster_that_is_there_is_not_touched(cluster):
+    configuration = two_node_slurm.LINK.read_bytes()
+    done = python(cluster, "-m", "workflow.two_node_slurm", "up")
+    assert done.returncode == 1
+    assert f"{two_node_slurm.LINK} is there already" in done.stdout
+    assert two_node_slurm.LINK.read_bytes() == configuration
+
+
+@pytest.mark.usefixtures("cluster")
+def test_slurm_builds_the_same_files(tmp_path):
+    here = build(tmp_path / "here", "--cores", "2")
+    there = build(tmp_path / "there", *CLUSTER)
+    assert {path.name for path in here} >= {"recovery_signed.csv", "06_measurements.csv", "0.csv"}
+    assert there == here
+    jobs = two_node_slurm.ask("squeue", "--noheader", "--states=all", "--format=%T %N").split("\n")
+    assert set(filter(None, jobs)) == {"COMPLETED n1", "COMPLETED n2"}
