@@ -137,18 +137,31 @@ def page_of(server, path):
         return json.load(answer)
 
 
+def run_all_cells(page, server, notebook):
+    """Open a notebook in JupyterLab, run all its cells and wait until they are done."""
+    page.goto(f"{server}/lab/tree/{notebook}?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    end = time.monotonic() + 120
+    while not any(
+        session["kernel"]["execution_state"] == "idle" and session["kernel"]["connections"]
+        for session in page_of(server, "api/sessions")
+    ):  # cells that are run before their kernel is there may be lost
+        assert time.monotonic() < end, "no kernel"
+        page.wait_for_timeout(200)
+    page.wait_for_selector("#jp-main-statusbar >> text=| Idle")
+    assert page.evaluate(PICTURES) == 0
+    page.click("#jp-MainMenu >> text=Run")
+    page.click("text=Run All Cells")
+    page.wait_for_function(DONE, timeout=10 * MINUTE)
+    page.wait_for_selector("#jp-main-statusbar >> text=| Idle")
+
+
 @pytest.mark.parametrize(
     "notebook",
     [pytest.param(name, marks=[] if name == "00_tour" else IF_ALL) for name in NOTEBOOKS],
 )
 def test_notebook_runs_in_jupyterlab(page, server, notebook):
-    page.goto(f"{server}/lab/tree/notebooks/{notebook}.ipynb?reset")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
-    assert page.evaluate(PICTURES) == 0
-    page.click("#jp-MainMenu >> text=Run")
-    page.click("text=Run All Cells")
-    page.wait_for_function(DONE, timeout=10 * MINUTE)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    run_all_cells(page, server, f"notebooks/{notebook}.ipynb")
     assert page.locator(ERRORS).all_text_contents() == []
     page.wait_for_function(f"({PICTURES})() > 0")
     page.locator(".jp-OutputArea-output img").first.scroll_into_view_if_needed()
@@ -158,17 +171,21 @@ def test_notebook_runs_in_jupyterlab(page, server, notebook):
 @pytest.mark.parametrize("path", ["voila/render", "lab/tree"])
 def test_slider_of_the_explorer(page, server, path):
     """A move of a slider changes the picture and the numbers."""
-    page.goto(f"{server}/{path}/notebooks/interactive/explorer.ipynb?reset")
+    notebook = "notebooks/interactive/explorer.ipynb"
     if path == "lab/tree":
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
-        page.click("#jp-MainMenu >> text=Run")
-        page.click("text=Run All Cells")
+        run_all_cells(page, server, notebook)
+    else:
+        page.goto(f"{server}/{path}/{notebook}")
     picture, numbers = page.locator("img.widget-image"), page.locator(".widget-html div div")
     picture.wait_for()
     assert page.locator(ERRORS).all_text_contents() == []
     before = picture.get_attribute("src"), gap(numbers)
     assert before[1] > 0
     assert page.evaluate("() => document.querySelector('img.widget-image').naturalWidth") == 960
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box["x"] + box["width"] <= page.viewport_size["width"]
+    assert box["width"] / box["height"] == pytest.approx(960 / 580, rel=0.01)
     start = time.monotonic()
     page.locator(".widget-slider:has-text('init scale') .noUi-handle").press("ArrowRight")
     page.wait_for_function(

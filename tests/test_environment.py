@@ -147,7 +147,7 @@ def test_no_binder_folder_hides_the_environment():
     assert not (ROOT / ".binder").exists()
 
 
-def test_binder_takes_conda_and_python_311():
+def test_binder_takes_conda_and_python_311_and_installs_the_package():
     pytest.importorskip("repo2docker")
     code = """
 import os, sys
@@ -166,7 +166,10 @@ for kind in app.buildpacks:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     picked, _, dockerfile = done.stdout.partition("\n")
     assert picked == "CondaBuildPack 3.11"
-    assert '--file "environment.yml"' in dockerfile
+    # The package is there when "-e ." in the environment installs it.
+    copied = re.search(r"^COPY .*src/ \$\{REPO_DIR\}", dockerfile, re.MULTILINE)
+    update = re.search(r'env update .*--file "environment.yml"', dockerfile)
+    assert copied.end() < update.start()
 
 
 def test_citation_names_this_version():

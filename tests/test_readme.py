@@ -10,6 +10,8 @@ from workflow import readme
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+VERSION = re.search(r'^version = "(.+)"', PROJECT, re.MULTILINE)[1]
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +66,15 @@ def test_commands_are_targets_of_the_makefile():
         assert re.search(rf"^{command}:", makefile, re.MULTILINE)
 
 
-def test_binder_link_opens_the_tour_of_this_version():
-    version = re.search(r'^version = "(.+)"', Path("pyproject.toml").read_text(), re.MULTILINE)[1]
-    assert f"/gh/deepfact/deepfact/v{version}?urlpath=lab/tree/notebooks/00_tour.ipynb" in TEXT
+def test_binder_links_open_notebooks_that_exist():
+    """The paths are those under which tests/test_browser.py opens them."""
+    opened = re.findall(r"\?urlpath=(lab/tree|voila/render)/([^)]+)\)", TEXT)
+    assert TEXT.count("mybinder.org/v2/") == TEXT.count(f"/v{VERSION}?urlpath=") == len(opened)
+    assert opened == [
+        ("lab/tree", "notebooks/00_tour.ipynb"),
+        ("voila/render", "notebooks/interactive/explorer.ipynb"),
+    ]
+    assert all(Path(path).exists() for _, path in opened)
 
 
 def test_two_minutes_to_read():

@@ -71,7 +71,7 @@ def explore(
     signed: bool = True,
     seed: int = 0,
     n_times: int = 100,
-    max_evaluations: int = 1500,
+    max_evaluations: int = 1200,
 ) -> Exploration:
     """Draw a Gaussian problem, follow the flow roughly and compute its limit exactly.
 
@@ -92,7 +92,7 @@ def explore(
     n_times : int, optional
         Number of log-spaced times from 10^-2 to 10^4 (default: 100).
     max_evaluations : int, optional
-        Work that the trajectory may cost, see `rough_flow` (default: 1500).
+        Work that the trajectory may cost, see `rough_flow` (default: 1200).
 
     Returns
     -------
@@ -147,7 +147,7 @@ def rough_flow(
     times : ndarray of shape (K,)
         Increasing nonnegative times.
     max_evaluations : int
-        Evaluations of the right-hand side after which to stop.
+        Evaluations of the right-hand side after which to stop, but not before the first time.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def rough_flow(
         warnings.simplefilter("ignore")  # LSODA's failures: what was reached is returned
         start = np.zeros(problem.N)
         solver = LSODA(velocity, 0.0, start, times[-1], rtol=1e-3, atol=1e-3, jac=jacobian)
-        while solver.status == "running" and solver.nfev < max_evaluations:
+        while solver.status == "running" and (not rows or solver.nfev < max_evaluations):
             solver.step()
             passed = times[len(rows) :][times[len(rows) :] <= solver.t]
             if len(passed):
@@ -249,8 +249,8 @@ def summary(exploration: Exploration) -> dict[str, str]:
         "trajectory": "complete",
     }
     if not exploration.complete:
-        end = exploration.times[-1] if len(exploration.times) else 0.0
-        lines["trajectory"] = f"only to time {end:.3g}, more would take too long for a slider"
+        end = exploration.times[-1]
+        lines["trajectory"] = f"stopped at time {end:.3g}, only gradient_flow goes on"
     return lines
 
 
