@@ -24,7 +24,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures test cluster-test lint notebooks readme benchmarks lock clean distclean
+.PHONY: help environment figures verify report book test cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -43,6 +43,16 @@ $(READY): requirements.lock pyproject.toml
 figures: $(READY) ## rebuild every figure and the table of statements at paper scale
 	$(BIN)/python -m workflow.run --cores $(CORES)
 
+verify: $(READY) ## rebuild from scratch in build/verify and compare the numbers with the committed ones
+	$(BIN)/python -m workflow.verify --cores $(CORES)
+
+report: figures ## write build/report.html: every figure with its caption, readable without network
+	@mkdir -p build
+	$(BIN)/python -m workflow.run --report build/report.html
+
+book: $(READY) ## build the book, build/book/html/index.html, and before that whatever it shows
+	$(BIN)/python -m workflow.run --cores $(CORES) book
+
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical
 
@@ -56,11 +66,19 @@ lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile
 
+browser: $(READY) ## open every notebook in JupyterLab and the explorer in voila, in headless Chromium
+	BROWSER=all $(BIN)/python -m pytest tests/test_browser.py
+
 notebooks: $(READY) ## execute the notebooks in place with their default parameters
 	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
-readme: $(READY) ## write the generated parts of README.md, after `make figures`
+readme: $(READY) ## write the generated parts of README.md and docs/statements.md, after `make figures`
 	$(BIN)/python -m workflow.readme
+	$(BIN)/python -m workflow.references
+
+graphs: $(READY) ## draw the pictures of the architecture page (needs graphviz)
+	$(BIN)/snakemake all book --rulegraph | dot -Tsvg -o docs/rulegraph.svg
+	dot -Tsvg -o docs/architecture.svg docs/architecture.dot
 
 benchmarks: $(PEERS_READY) ## measure against other solvers, on a machine with nothing else to do
 	PATH=$(CURDIR)/$(PEERS)/bin:$$PATH python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES) --forceall

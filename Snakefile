@@ -2,6 +2,7 @@
 
 `snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` a small copy of everything
 under build/smoke/. A notebook is listed, with its parameters, in config/paper.yaml and config/smoke.yaml.
+`snakemake book` makes a book of the executed notebooks.
 
 The conda directives say which environment the rules need. They are not for `--software-deployment-method conda`, since
 environment.yml installs the package from this folder: activate an environment with everything in it instead.
@@ -18,9 +19,14 @@ configfile: "config/paper.yaml"
 
 validate(config, "config/schema.yaml")
 
+
+report: "docs/report.rst"
+
+
 FIGURES = config["figures_dir"]
 RESULTS = config["results_dir"]
 LOGS = config["logs_dir"]
+BOOK = config["book_dir"]
 NOTEBOOKS = sorted(config["notebooks"])
 PACKAGE = sorted(str(path) for path in Path("deepfact").rglob("*.py"))
 
@@ -54,6 +60,43 @@ def recovery_parameters(wildcards):
     ).strip()
 
 
+def makers():
+    """List what makes which files of the figures' folder, and the benchmark files of its jobs."""
+    return [
+        *(
+            {
+                "by": f"notebooks/{notebook}.ipynb",
+                "config": config["notebooks"][notebook],
+                "files": expand(
+                    f"{FIGURES}/{notebook}.{{ending}}",
+                    ending=["pdf", "svg", "png", "csv"],
+                ),
+                "benchmarks": [f"{LOGS}/{notebook}.benchmark.tsv"],
+            }
+            for notebook in NOTEBOOKS
+        ),
+        *(
+            {
+                "by": "workflow/recovery.py",
+                "config": config["recovery"],
+                "files": [f"{FIGURES}/recovery_{signal}.csv"],
+                "benchmarks": expand(
+                    f"{LOGS}/recovery/{signal}/{{chunk}}.benchmark.tsv",
+                    chunk=range(config["recovery"]["chunks"]),
+                ),
+            }
+            for signal in ["signed", "nonnegative"]
+            if "06_measurements" in NOTEBOOKS
+        ),
+        {
+            "by": "workflow/statements.py",
+            "config": {},
+            "files": [f"{FIGURES}/statements.csv", f"{FIGURES}/statements.md"],
+            "benchmarks": [f"{LOGS}/statements.benchmark.tsv"],
+        },
+    ]
+
+
 wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
     signal="signed|nonnegative",
@@ -62,9 +105,11 @@ wildcard_constraints:
 
 localrules:
     all,
+    manifest,
     recovery,
     statements,
     statements_hold,
+    book,
 
 
 rule all:
@@ -143,7 +188,13 @@ rule notebook:
         package=PACKAGE,
         lock="requirements.lock",
     output:
-        figure=multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg", ".png"),
+        multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg"),
+        figure=report(
+            f"{FIGURES}/{{notebook}}.png",
+            caption="docs/captions/{notebook}.rst",
+            category="Figures",
+            labels={"notebook": "{notebook}"},
+        ),
         data=f"{FIGURES}/{{notebook}}.csv",
         notebook=f"{RESULTS}/{{notebook}}.ipynb",
         statements=f"{RESULTS}/{{notebook}}.statements.csv",
@@ -177,6 +228,8 @@ rule statements:
         markdown=f"{FIGURES}/statements.md",
     log:
         f"{LOGS}/statements.log",
+    benchmark:
+        f"{LOGS}/statements.benchmark.tsv"
     conda:
         "environment.yml"
     shell:
@@ -184,14 +237,31 @@ rule statements:
         " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
 
 
+rule manifest:
+    """Say of every figure and data file where it comes from."""
+    input:
+        files=[path for maker in makers() for path in maker["files"]],
+        benchmarks=[path for maker in makers() for path in maker["benchmarks"]],
+        script="workflow/manifest.py",
+    output:
+        f"{FIGURES}/manifest.json",
+    log:
+        f"{LOGS}/manifest.log",
+    conda:
+        "environment.yml"
+    params:
+        makers=yaml.safe_dump(
+            makers(), default_flow_style=True, width=float("inf")
+        ).strip(),
+    shell:
+        "python -m workflow.manifest --makers {params.makers:q} --output {output} > {log} 2>&1"
+
+
 rule statements_hold:
     """Fail if a statement does not hold: after everything else, of which nothing is deleted."""
     input:
-        figures=expand(
-            f"{FIGURES}/{{notebook}}.{{ending}}",
-            notebook=NOTEBOOKS,
-            ending=["pdf", "svg", "png", "csv"],
-        ),
+        figures=rules.manifest.input.files,
+        manifest=rules.manifest.output,
         notebooks=expand(f"{RESULTS}/{{notebook}}.ipynb", notebook=NOTEBOOKS),
         table=rules.statements.output.csv,
         markdown=rules.statements.output.markdown,
@@ -204,3 +274,28 @@ rule statements_hold:
         "environment.yml"
     shell:
         "python -m workflow.statements verify {input.table} > {log} 2>&1"
+
+
+rule book:
+    """Build the book of the executed notebooks. Not a part of `all`: ask for it, `snakemake book`."""
+    input:
+        notebooks=rules.statements_hold.input.notebooks,
+        figures=rules.statements_hold.input.figures,
+        table=rules.statements.output.csv,
+        pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
+        changelog="CHANGELOG.md",
+        package=PACKAGE,
+        scripts=["workflow/book.py", "workflow/references.py"],
+    output:
+        f"{BOOK}/html/index.html",
+    log:
+        f"{LOGS}/book.log",
+    # ... and the packages of pip install '.[book]'.
+    conda:
+        "environment.yml"
+    params:
+        figures=FIGURES,
+        book=BOOK,
+    shell:
+        "python -m workflow.book {input.notebooks} --figures {params.figures}"
+        " --output {params.book} > {log} 2>&1"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import Radau, solve_ivp
+from scipy.integrate import Radau, odeint
 from scipy.linalg import LinAlgWarning, qr, solve_triangular
 
 from deepfact.checks import as_count, as_real_array, as_real_number, check_fit
@@ -552,24 +552,25 @@ def factor_flow(
     A, y = problem.dense(), problem.y
     gram = A.T @ A
     sign = np.array([[1.0], [-1.0]])[: len(start)]
-    companions, smallest, rebuild = _one_factor_form(start)
+    tiled = np.tile(gram, (len(sign), len(sign)))
+    companions, slope_of, smallest, rebuild = _one_factor_form(start)
 
     def h_of(products):
-        return A.T @ (A @ np.sum(sign * products, axis=0) - y)
+        return A.T @ (A @ (sign[:, 0] @ products) - y)
 
     def velocity(_, g):
         g = g.reshape(smallest.shape)
-        others, _ = companions(g)
+        others = companions(g)
         return (-sign * others * h_of(g * others)).ravel()
 
     def jacobian(_, g):
         g = g.reshape(smallest.shape)
-        others, slope = companions(g)
+        others, slope = companions(g), slope_of(g)
         left = (-sign * others).ravel()
         right = (sign * (others + g * slope)).ravel()
-        tiled = np.tile(gram, (len(sign), len(sign)))
-        own = np.diag((-sign * slope * h_of(g * others)).ravel())
-        return left[:, None] * tiled * right + own
+        jacobian = left[:, None] * tiled * right
+        jacobian[np.diag_indices(g.size)] -= (sign * slope * h_of(g * others)).ravel()
+        return jacobian
 
     if times is None:
         others = leave_one_out_products(start)
@@ -620,7 +621,7 @@ def leave_one_out_products(factors: np.ndarray, out: np.ndarray | None = None) -
 def _one_factor_form(start: np.ndarray) -> tuple[Callable, np.ndarray, Callable]:
     """Express all factors (S, L, N) of each product by its smallest factor g (S, N).
 
-    Returns the function from g to the product of the other factors and its derivative, the
+    Returns the functions from g to the product of the other factors and to its derivative, the
     initial g, and the function from g to all factors.
     """
     order = np.argsort(np.abs(start), axis=1, kind="stable")
@@ -632,21 +633,26 @@ def _one_factor_form(start: np.ndarray) -> tuple[Callable, np.ndarray, Callable]
     sign = np.where(others < 0, -1.0, 1.0)
     ratio = sign * np.where(smallest < 0, -1.0, 1.0)[:, None]
 
+    some_tied = tied.any()
+
     def values(g):
-        return np.where(tied, ratio * g[:, None], sign * np.hypot(g[:, None], mu))
+        f = sign * np.hypot(g[:, None], mu)
+        return np.where(tied, ratio * g[:, None], f) if some_tied else f
 
     def companions(g):
+        return np.multiply.reduce(values(g), axis=1)
+
+    def slope_of(g):
         f = values(g)
         steepness = np.where(tied, ratio, g[:, None] / np.where(tied, 1.0, f))
-        slope = np.sum(steepness * leave_one_out_products(f), axis=1)
-        return np.prod(f, axis=1), slope
+        return np.sum(steepness * leave_one_out_products(f), axis=1)
 
     def rebuild(g):
         factors = np.empty_like(start)
         np.put_along_axis(factors, order, np.concatenate([g[:, None], values(g)], axis=1), axis=1)
         return factors
 
-    return companions, smallest, rebuild
+    return companions, slope_of, smallest, rebuild
 
 
 def _solve(velocity, jacobian, start, times, rtol, atol) -> tuple[np.ndarray, str]:
@@ -658,21 +664,24 @@ def _solve(velocity, jacobian, start, times, rtol, atol) -> tuple[np.ndarray, st
         return rows, ""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        solution = solve_ivp(
+        path, report = odeint(
             velocity,
-            (0.0, later[-1]),
             start,
-            method="LSODA",
-            t_eval=later,
-            jac=jacobian,
+            np.append(0.0, later),
+            Dfun=jacobian,
+            tfirst=True,
             rtol=rtol,
             atol=atol,
+            mxstep=1_000_000,
+            full_output=True,
         )
-    places = np.searchsorted(later, times)
-    reached = (times > 0) & (places < len(solution.t))
-    rows[reached] = solution.y.T[places[reached]]
-    finite = np.isfinite(rows).all()
-    return rows, "" if solution.success and finite else f"LSODA stopped: {solution.message}"
+    reached = report["tcur"] >= later
+    path[1:][~reached] = np.nan
+    moved = times > 0
+    rows[moved] = path[1:][np.searchsorted(later, times[moved])]
+    if not reached.all():
+        return rows, f"LSODA stopped: {report['message']}"
+    return rows, "" if np.isfinite(rows).all() else "the factors left the range of float64"
 
 
 def _check_problem(problem) -> None:

@@ -24,13 +24,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dgeqp3, dormqr, dpotrf, dpotrs, dtrtrs
 
 from deepfact.model import deformed_exponent
 
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
+_CORRECTIONS = 2  # of a step, each at the price of a solve
 _PATIENCE = 12  # iterations without progress after which a run is given up
 # A slack a^theta above exp(_HELD) is held well enough by the dual variable.
 _HELD = -7.0
@@ -48,7 +49,7 @@ class _State:
     v: np.ndarray  # (branches, N), +-c A^T eta
     sigma: np.ndarray  # (branches, N), slacks 1 - theta v
     eta: np.ndarray  # (M,), k nu
-    Q: np.ndarray | None = None  # (M, M), or None for the identity
+    turned: np.ndarray | None = None  # Q^T (M, M), or None for the identity
     rank: int | None = None  # rows that reach the columns above the gap of D, if rotated
     rest_size: float = 0.0  # size of the entries of the other rows
     face: np.ndarray | None = None  # columns above the gap of D
@@ -59,11 +60,11 @@ class _State:
 
     def outside(self, eta: np.ndarray) -> np.ndarray:
         """Return a dual variable of the rotated rows for those of the problem."""
-        return eta if self.Q is None else self.Q @ eta
+        return eta if self.turned is None else eta @ self.turned
 
     def inside(self, eta: np.ndarray) -> np.ndarray:
         """Return a dual variable of the problem's rows for the rotated ones."""
-        return eta if self.Q is None else self.Q.T @ eta
+        return eta if self.turned is None else self.turned @ eta
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def interior_point(
     Notes
     -----
     Source: section "Dual picture" of ``docs/statements.md``; derived here, after Mehrotra's
-    method for linear programs (SIAM J. Optim. 2, 1992, doi:10.1137/0802028).
+    method for linear programs (SIAM J. Optim. 2, 1992, doi:10.1137/0802028) and Gondzio's
+    centrality corrections (Comput. Optim. Appl. 6, 1996, doi:10.1007/BF00249643).
     """
     scale = np.abs(min_norm).max() or float(np.exp(np.max(log_product)))
     curve = _curve(log_product, scale, rate, theta, signed)
@@ -266,8 +268,23 @@ def _advance(st: _State, curve: _Curve, solve, size: float) -> bool:
     unmet = max(0.0, np.linalg.norm(error) / size - 1e-13)
     lead = 0.1 * unmet * np.sum(st.p) / np.sum(product)
     centre = max((after / mean) ** 3, min(1.0, lead))
-    d_eta, dv, dp, ds = direction(centre * mean - dp * ds)
-    primal, dual = lengths(dp, ds, max(0.99, 1.0 - mean))
+    keep = max(0.99, 1.0 - mean)
+    goal = centre * mean - dp * ds
+    step = direction(goal)
+    primal, dual = lengths(*step[2:], keep)
+    for _ in range(_CORRECTIONS):
+        if min(primal, dual) > 0.9:
+            break
+        _, _, dp, ds = step
+        far = (st.p + min(1.0, primal + 0.3) * dp) * (st.s + min(1.0, dual + 0.3) * ds)
+        near = np.clip(far, 0.1 * centre * mean, 10.0 * centre * mean)
+        goal = goal + np.maximum(near - far, -10.0 * centre * mean)
+        other = direction(goal)
+        longer = lengths(*other[2:], keep)
+        if min(longer) < min(primal, dual) + 0.03:
+            break
+        step, (primal, dual) = other, longer
+    d_eta, dv, dp, ds = step
     st.s, st.v, st.eta = st.s + dual * ds, st.v + dual * dv, st.eta + dual * d_eta
     if theta > 0:
         st.sigma = st.sigma - dual * theta * dv
@@ -286,21 +303,35 @@ def _factorise(st: _State, curve: _Curve, slope):
         return None
     _rebase(st, slope)
     rows = st.A * np.sqrt(slope)
-    gram = rows @ rows.T
-    diagonal = np.sqrt(np.diag(gram))
-    gram /= diagonal
-    gram /= diagonal[:, None]
-    if not np.isfinite(gram).all():
+    # BLAS and LAPACK themselves: on small problems what surrounds them costs more than their work.
+    gram = dsyrk(1.0, rows.T, trans=1, lower=1)
+    sizes = np.sqrt(np.diag(gram))
+    if not (np.isfinite(sizes).all() and sizes.all()):
         return None
+    gram /= sizes
+    gram /= sizes[:, None]
     ridge = 0.0
     while ridge < 1e-6:
-        # LAPACK itself: on small problems the checks of cho_factor cost more than its work.
-        factor, failed = dpotrf(gram.T, lower=1)
+        factor, failed = dpotrf(gram, lower=1, clean=0)
         if not failed:
-            return lambda b: dpotrs(factor, b / diagonal, lower=1)[0] / diagonal
+            return lambda b: dpotrs(factor, b / sizes, lower=1)[0] / sizes
         ridge = max(1e-15, 10 * ridge)
         gram[np.diag_indices_from(gram)] = 1.0 + ridge
     return None
+
+
+def _pivoted_qr(columns):
+    """Return R, the order of the columns, and the function B -> Q^T B or Q B; Q is not formed."""
+    factors, pivots, tau, _, _ = dgeqp3(columns, lwork=34 * columns.shape[1] + 32)
+    rank = min(columns.shape)
+    factors, R = factors[:, :rank], np.triu(factors[:rank])
+
+    def turn(B, back=False):
+        how = ("R", "T" if back else "N", factors, tau, B.T)
+        work = int(dormqr(*how, lwork=-1)[1][0])
+        return dormqr(*how, lwork=work)[0].T
+
+    return R, pivots - 1, turn
 
 
 def _rebase(st: _State, slope) -> None:
@@ -318,19 +349,18 @@ def _rebase(st: _State, slope) -> None:
         return
     st.face = face
     weight = np.sqrt(slope[face] / slope.max())
-    Q, R, pivots = qr(st.A[:, face] * weight, pivoting=True)
-    diagonal = np.abs(np.diag(R)) / weight[pivots[: min(R.shape)]]
+    R, pivots, turn = _pivoted_qr(st.A[:, face] * weight)
+    diagonal = np.abs(np.diag(R)) / weight[pivots[: len(R)]]
     rank = int(np.sum(diagonal > 1e-11 * diagonal.max()))
     if rank == M:
         return
-    st.A = Q.T @ st.A
+    st.A = turn(st.A)
     st.A[rank:, face] = 0.0
     st.rank, st.rest_size = rank, np.linalg.norm(st.A[rank:]) / np.sqrt(N)
-    st.y = Q.T @ st.y
+    st.y, st.eta = turn(np.column_stack([st.y, st.eta])).T
     if np.linalg.norm(st.y[rank:]) < 1e-13 * np.linalg.norm(st.y):
         st.y[rank:] = 0.0
-    st.eta = Q.T @ st.eta
-    st.Q = Q if st.Q is None else st.Q @ Q
+    st.turned = turn(np.eye(M) if st.turned is None else st.turned)
 
 
 def _project_slacks(st: _State, curve: _Curve) -> None:
@@ -349,9 +379,9 @@ def _project_slacks(st: _State, curve: _Curve) -> None:
         if len(tight) > 1:
             sign = np.where(branch[tight] == 0, 1.0, -1.0)
             columns = st.A[:, tight] * sign * np.broadcast_to(curve.rate, branch.shape)[tight]
-            basis, R, _ = qr(columns.T, mode="economic", pivoting=True)
+            R, _, turn = _pivoted_qr(columns.T)
             sizes = np.abs(np.diag(R))
-            basis = basis[:, sizes > 1e-11 * sizes[0]]
+            basis = turn(np.eye(len(tight)))[: len(R)][sizes > 1e-11 * sizes[0]].T
             ones = np.ones(len(tight))
             off = np.linalg.norm(ones - basis @ (basis.T @ ones))
             if basis.shape[1] < len(tight) and off < 1e-12 * np.sqrt(len(tight)):
@@ -375,12 +405,12 @@ def _resolved(st: _State, curve: _Curve) -> bool:
     columns = st.A[:, support.any(axis=0)]
     if columns.shape[1] > columns.shape[0]:
         return False
-    sizes = np.abs(np.diag(qr(columns, mode="r", pivoting=True)[0]))
+    sizes = np.abs(np.diag(_pivoted_qr(columns)[0]))
     return bool(sizes[-1] > 1e-8 * sizes[0])
 
 
 def _refine(st: _State, curve: _Curve, size: float):
-    """Put every product on its curve and take Newton steps with one more factorisation.
+    """Put every product on its curve and take Newton steps, with few more factorisations.
 
     Returns (x, eta, whether the equations are met, factorisations).
     """
@@ -390,15 +420,21 @@ def _refine(st: _State, curve: _Curve, size: float):
         point = _with_slacks_on_curve(st.A, curve, point, free)
         if point is None:
             return None, None, False, 0
-    p, v, sigma, eta = point
-    p = np.where(free, p, curve.on(v, sigma))
-    eta = st.outside(eta)  # the factorisation may rotate the rows
-    solve = _factorise(st, curve, curve.slope(p, sigma, free))
-    if solve is None:
-        return None, None, False, 1
-    eta = st.inside(eta)
-    (p, *_, eta), off = _newton(st, curve, size, (p, v, sigma, eta), free, solve)
-    return curve.signal(p), eta, off < 1e-12, 1
+    count, off = 0, np.inf
+    while count < 4:
+        p, v, sigma, eta = point
+        p = np.where(free, p, curve.on(v, sigma))
+        eta = st.outside(eta)  # the factorisation may rotate the rows
+        solve, count = _factorise(st, curve, curve.slope(p, sigma, free)), count + 1
+        if solve is None:
+            break
+        before, point = off, (p, v, sigma, st.inside(eta))
+        point, off = _newton(st, curve, size, point, free, solve)
+        if off < 1e-12:
+            return curve.signal(point[0]), point[-1], True, count
+        if not off < 0.3 * before:
+            break
+    return None, None, False, count
 
 
 def _with_slacks_on_curve(A, curve: _Curve, point, free):
@@ -413,12 +449,16 @@ def _with_slacks_on_curve(A, curve: _Curve, point, free):
         return point
     branch = np.argmax(free[:, columns], axis=0)
     rate = (curve.signs[:, 0][branch]) * np.broadcast_to(curve.rate, A.shape[1:])[columns]
-    basis, R, order = qr(A[:, columns] * rate, mode="economic", pivoting=True)
+    if len(columns) > len(A):
+        return None
+    R, order, turn = _pivoted_qr(A[:, columns] * rate)
     sizes = np.abs(np.diag(R))
-    if len(columns) > len(A) or not sizes[-1] > 1e-8 * sizes[0]:
+    if not sizes[-1] > 1e-8 * sizes[0]:
         return None
     excess = (sigma - on_curve)[branch, columns] / curve.theta
-    d_eta = basis @ solve_triangular(R, excess[order], trans=1)
+    d_eta = np.zeros((len(A), 1))
+    d_eta[: len(R), 0] = dtrtrs(R, excess[order], trans=1)[0]
+    d_eta = turn(d_eta, back=True)[:, 0]
     dv = curve.signs * (curve.rate * (A.T @ d_eta))
     moved = np.where(free, on_curve, sigma - curve.theta * dv)
     return None if np.any(moved <= 0) else (p, v + dv, moved, eta + d_eta)
@@ -491,17 +531,20 @@ def _descend(st: _State, curve: _Curve, size: float):
     count = 0
     while count < 60:
         x, slope = signal(v)
-        off = np.linalg.norm(st.y - st.A @ x) / size
+        error = st.y - st.A @ x
+        off = np.linalg.norm(error) / size
         if not np.isfinite(off) or off < 1e-14 or (off < 1e-12 and off > 0.1 * best):
             break
-        if off > 0.5 * earlier[0]:  # the dual diverges where products vanish in the limit
+        # Rows that the support does not reach have errors of their own size, and need small shifts.
+        rest = off if st.rank is None else np.linalg.norm(error[st.rank :]) / size
+        if rest > 0.5 * earlier[0]:  # the dual diverges where products vanish in the limit
             break
-        best, earlier = min(best, off), (*earlier[1:], off)
-        solve = _factorise(st, curve, np.maximum(slope + 0.1 * off * np.mean(np.abs(x)), _FLOOR))
+        best, earlier = min(best, off), (*earlier[1:], rest)
+        solve = _factorise(st, curve, np.maximum(slope + 0.1 * rest * np.mean(np.abs(x)), _FLOOR))
         if solve is None:
             break
         count += 1
-        d_eta = solve(st.y - st.A @ x)
+        d_eta = solve(st.y - st.A @ x)  # of the rows as they now are
         dv = curve.rate * (st.A.T @ d_eta)
         pay = float(st.y @ d_eta)
 

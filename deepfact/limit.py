@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, svd
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator
 
@@ -128,10 +130,10 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     A, y = problem.dense(), problem.y
     norm_y = np.linalg.norm(y)
     pseudo = _PseudoInverse(A)
-    target, feasible = y, True
-    if np.linalg.norm(A @ pseudo(y) - y) > _CONSISTENT * norm_y:
-        target, feasible = A @ pseudo(y), False
-    x, dual, iterations, converged = _solve(A, target, pseudo, model, start)
+    target, feasible, least = y, True, pseudo(y)
+    if np.linalg.norm(A @ least - y) > _CONSISTENT * norm_y:
+        target, feasible = A @ least, False
+    x, dual, iterations, converged = _solve(A, target, pseudo, least, model, start)
     if not converged and isinstance(model, DeepFactorization) and not model.signed:
         nearest, distance = nnls(A, target)
         if distance > _CONSISTENT * norm_y:
@@ -249,13 +251,9 @@ class _PseudoInverse:
     def __init__(self, A: np.ndarray) -> None:
         self.range, self.reduced, self._sizes = None, A, None
         self.column_norm = float(np.sqrt(np.max(np.einsum("mn,mn->n", A, A))))
-        try:
-            self._factor = cho_factor(A @ A.T, lower=True)
-            pivots = np.diag(self._factor[0])
-            well = pivots.min() > 1e-3 * pivots.max()
-        except LinAlgError:
-            well = False
-        if not well:
+        self._factor, failed = dpotrf(dsyrk(1.0, A.T, trans=1, lower=1), lower=1, clean=0)
+        pivots = np.diag(self._factor)
+        if failed or pivots.min() <= 1e-3 * pivots.max():
             U, sizes, Vt = svd(A, full_matrices=False)
             rank = int(np.sum(sizes > 1e-12 * sizes[0])) if sizes[0] > 0 else 0
             self._sizes, self._rows = sizes[:rank], Vt[:rank]
@@ -270,24 +268,31 @@ class _PseudoInverse:
 
     def __call__(self, y: np.ndarray) -> np.ndarray:
         if self._sizes is None:
-            return self.reduced.T @ cho_solve(self._factor, y)
+            return self.reduced.T @ self.dual(y)
         return self._rows.T @ (self.restrict(y) / self._sizes)
 
+    def dual(self, y: np.ndarray) -> np.ndarray:
+        """Return nu with A^T nu = A^+ y."""
+        if self._sizes is None:
+            return dpotrs(self._factor, y, lower=1)[0]
+        return self.range @ (self.restrict(y) / self._sizes**2)
 
-def _solve(A, y, pseudo, model, start=None):
-    """Return (x, dual, iterations, converged) for y in the range of A."""
-    deep = isinstance(model, DeepFactorization) and model.depth > 1
+
+def _solve(A, y, pseudo, least, model, start=None):
+    """Return (x, dual, iterations, converged) for y in the range of A and least = A^+ y."""
+    if isinstance(model, DeepFactorization) and model.depth == 1:
+        return least, pseudo.dual(y), 1, True
     still = model.signal(np.zeros(A.shape[1]))
     if np.array_equal(A @ still, y):
         return still, np.zeros(len(y)), 0, True
     reduced, target = pseudo.reduced, pseudo.restrict(y)
-    if not deep:
+    if not isinstance(model, DeepFactorization):
         x, dual, iterations, converged = _dual_newton(reduced, target, model)
         return x, pseudo.extend(dual), iterations, converged
     result = interior_point(
         reduced,
         target,
-        pseudo(y),
+        least,
         model.log_product,
         _relative_rate(model),
         model.theta,
@@ -316,7 +321,8 @@ def _solve_on_face(A, y, nearest, model):
     log_alpha = np.broadcast_to(model._log_alpha, A.shape[1])[columns]
     part = DeepFactorization(model.depth, signed=False, log_alpha=log_alpha)
     face = np.ascontiguousarray(A[:, columns])
-    x[columns], dual, iterations, converged = _solve(face, image, _PseudoInverse(face), part)
+    pseudo = _PseudoInverse(face)
+    x[columns], dual, iterations, converged = _solve(face, image, pseudo, pseudo(image), part)
     return x, dual, iterations, converged, image
 
 

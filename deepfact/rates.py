@@ -13,7 +13,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.linalg import null_space
 from scipy.optimize import brentq, linprog, minimize_scalar
-from scipy.special import lambertw
+from scipy.special import elliprf, lambertw
 
 from deepfact.checks import as_real_array, as_real_number
 from deepfact.problem import Problem
@@ -892,6 +892,13 @@ def _weights_of_one(c):
 
 def _tail(start, mu):
     """Return the integral of 1/prod sqrt(x^2 + mu_j^2) from start to infinity, mu ascending."""
+    if len(mu) == 2:  # with t = x^2 it is Carlson's symmetric elliptic integral
+        size = np.hypot(start, mu[1])
+        x, y, z = (start / size) ** 2, *np.hypot(start / size, mu / size) ** 2
+        beyond = elliprf(x, y, z)
+        if start < 0:
+            beyond = 2 * elliprf(0.0, *(mu / size) ** 2) - beyond
+        return float(beyond / size)
     if mu[0] == 0:  # x = start e^s
         scale, rest = start, mu[1:] / start
 

@@ -11,6 +11,7 @@ from deepfact.experiments.descent_and_flow import (
     escape_trials,
     fitted_slope,
     limit_factors,
+    measured_stable_steps,
     order_of_descent,
     plateau,
     predicted_exponents,
@@ -64,6 +65,21 @@ def stability():
 def test_largest_stable_step(stability):
     assert stability["measured"] == pytest.approx(stability["predicted"], rel=0.01)
     assert stability["signed"].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("depth", [2, 3])
+def test_largest_stable_step_is_that_of_gradient_descent(depth, signed):
+    problem = df.gaussian_problem(6, 12, 1, seed=0, nonnegative=not signed)
+    model = df.DeepFactorization(depth, 0.1, signed=signed)
+    step = measured_stable_steps([problem], [model], [7])[0]
+    factors = np.repeat(limit_factors(problem, model)[:, None], depth, axis=1)
+    factors += 1e-6 * factors.max() * np.random.default_rng(7).standard_normal(factors.shape)
+    for times, grows in ((0.9999, False), (1.0001, True)):
+        run = df.gradient_descent(
+            problem, step_size=times * step, max_iterations=3000, factors=factors, tolerance=0.0
+        )
+        assert (run.status == "diverged" or run.loss.max() > 10 * run.loss[0]) == grows
 
 
 def test_escape_times_enclose_the_truth():

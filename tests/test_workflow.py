@@ -152,7 +152,7 @@ def test_parameters_are_those_of_the_notebook(notebook, config):
 def make_copy(folder):
     """Copy what the workflow needs, without figures and results."""
     unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for name in ("config", "deepfact", "notebooks", "profiles", "workflow"):
+    for name in ("config", "deepfact", "docs", "notebooks", "profiles", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
     for name in ("Snakefile", "requirements.lock", "environment.yml"):
         shutil.copy(ROOT / name, folder / name)
@@ -180,11 +180,12 @@ def run(folder, *arguments):
 
 
 def digests(*folders):
+    """Digests of all files but the manifest, which holds run times."""
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for folder in folders
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != "manifest.json"
     }
 
 
@@ -217,7 +218,7 @@ def test_workflow_rejects_a_number_that_yaml_reads_as_text(tmp_path):
 def test_smoke_run_builds_everything(smoke):
     build = smoke / "build/smoke"
     wanted = {f"{notebook}.{ending}" for notebook in NOTEBOOKS for ending in ENDINGS}
-    wanted |= {"statements.csv", "statements.md"}
+    wanted |= {"manifest.json", "statements.csv", "statements.md"}
     wanted |= {"recovery_signed.csv", "recovery_nonnegative.csv"}
     assert {path.name for path in (build / "figures").iterdir()} == wanted
     assert all(path.stat().st_size for path in (build / "figures").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -12,9 +13,9 @@ from scipy.stats import t as student
 
 from deepfact import rates
 from deepfact.basis_pursuit import basis_pursuit
-from deepfact.descent import gradient_descent
+from deepfact.descent import _log_spaced, gradient_descent
 from deepfact.figures import OKABE_ITO
-from deepfact.flow import gradient_flow
+from deepfact.flow import gradient_flow, leave_one_out_products
 from deepfact.limit import flow_limit
 from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem, gaussian_problem
@@ -121,23 +122,49 @@ def stable_step(problem: Problem, model: DeepFactorization) -> float:
     return rates.stability_limit(problem.dense(), factors[0], v, model.depth)
 
 
-def measured_stable_step(
-    problem: Problem,
-    model: DeepFactorization,
-    seed: int | np.random.SeedSequence,
+def _grow(A, y, factors, steps, iterations):
+    """Whether the loss of each of K descents is at some record ten times the first one.
+
+    The steps are those of `gradient_descent` on factors (S, L, K, N), all K at once.
+    """
+    sign = np.array([1.0, -1.0])[: len(factors), None, None]
+    factors, others = factors.copy(), np.empty_like(factors)
+    marks = set(_log_spaced(iterations, 20).tolist())
+    grown = np.zeros(len(A), dtype=bool)
+    with np.errstate(all="ignore"):
+        for iteration in range(iterations + 1):
+            leave_one_out_products(factors, others)
+            x = np.sum(sign * others[:, 0] * factors[:, 0], axis=0)
+            residual = (A @ x[:, :, None])[:, :, 0] - y
+            if iteration in marks:
+                square = np.sum(residual**2, axis=1)
+                if iteration == 0:
+                    limit = 10 * square
+                grown |= ~(square <= limit)  # NaN too
+                if grown.all():
+                    break
+            others *= (sign * steps[:, None] * (residual[:, None] @ A)[:, 0])[:, None]
+            factors -= others
+    return grown
+
+
+def measured_stable_steps(
+    problems: list[Problem],
+    models: list[DeepFactorization],
+    seeds: list[int | np.random.SeedSequence],
     iterations: int = 3000,
     bisections: int = 14,
-) -> float:
-    """Find by bisection the step at which descent near the limit turns from decay to growth.
+) -> np.ndarray:
+    """Find by bisection the steps at which descent near the limit turns from decay to growth.
 
     Parameters
     ----------
-    problem : Problem
-        The problem.
-    model : DeepFactorization
-        The model, of finite integer depth >= 2.
-    seed : int or SeedSequence
-        Source of the perturbation: all 2L factors are moved by 1e-6, each its own way.
+    problems : list of Problem
+        K problems of the same size.
+    models : list of DeepFactorization
+        Their models, of the same finite integer depth >= 2, all signed or all positive.
+    seeds : list of int or SeedSequence
+        Sources of the perturbations: all 2L factors are moved by 1e-6, each its own way.
     iterations : int, optional
         Steps of each run (default: 3000).
     bisections : int, optional
@@ -145,32 +172,39 @@ def measured_stable_step(
 
     Returns
     -------
-    float
-        The largest stable step found.
+    ndarray of shape (K,)
+        The largest stable steps found. A step counts as too large if the loss is ever ten times
+        the first one: linearly stable, it only falls.
     """
-    rng = np.random.default_rng(seed)
-    factors = limit_factors(problem, model)
-    start = np.repeat(factors[:, None], int(model.depth), axis=1)
-    start = start + 1e-6 * np.max(factors) * rng.standard_normal(start.shape)
+    A = np.array([problem.dense() for problem in problems])
+    y = np.array([problem.y for problem in problems])
+    starts = []
+    for problem, model, seed in zip(problems, models, seeds, strict=True):
+        factors = limit_factors(problem, model)
+        start = np.repeat(factors[:, None], int(model.depth), axis=1)
+        noise = np.random.default_rng(seed).standard_normal(start.shape)
+        starts.append(start + 1e-6 * np.max(factors) * noise)
+    start = np.stack(starts, axis=2)
 
-    def grows(step):
-        """Whether the loss is ever ten times the first one: linearly stable, it only falls."""
-        run = gradient_descent(
-            problem, step_size=step, max_iterations=iterations, factors=start, tolerance=0.0
-        )
-        return run.status == "diverged" or np.max(run.loss) > 10 * run.loss[0]
+    def grow(steps, chosen):
+        return _grow(A[chosen], y[chosen], start[:, :, chosen], steps[chosen], iterations)
 
     # A first guess from the size of the matrix alone, without the formula to be tested.
-    low = high = 1.0 / np.linalg.norm(problem.dense(), 2) ** 2
-    while grows(low):
-        low /= 2
-    high = max(high, 2 * low)
-    while not grows(high):
-        low, high = high, 2 * high
+    low = 1.0 / np.linalg.norm(A, 2, axis=(1, 2)) ** 2
+    high = low.copy()
+    every = np.arange(len(A))
+    left = every
+    while len(left := left[grow(low, left)]):
+        low[left] /= 2
+    high = np.maximum(high, 2 * low)
+    left = every
+    while len(left := left[~grow(high, left)]):
+        low[left], high[left] = high[left], 2 * high[left]
     for _ in range(bisections):
         middle = np.sqrt(low * high)
-        low, high = (low, middle) if grows(middle) else (middle, high)
-    return float(np.sqrt(low * high))
+        too_large = grow(middle, every)
+        low, high = np.where(too_large, low, middle), np.where(too_large, middle, high)
+    return np.sqrt(low * high)
 
 
 def stability_trials(
@@ -207,16 +241,25 @@ def stability_trials(
         for signed in (False, True)
         for _ in range(trials)
     ]
-    rows = []
-    for case, stream in zip(cases, np.random.SeedSequence(seed).spawn(len(cases)), strict=True):
-        depth, scale, signed = case
-        draw, move = stream.spawn(2)
-        problem = gaussian_problem(*size, seed=draw, nonnegative=not signed)
-        model = DeepFactorization(depth, log_alpha=scale * np.log(10) / depth, signed=signed)
-        predicted = stable_step(problem, model)
-        rows.append([*case, predicted, measured_stable_step(problem, model, move)])
+    streams = [stream.spawn(2) for stream in np.random.SeedSequence(seed).spawn(len(cases))]
+    problems = [
+        gaussian_problem(*size, seed=draw, nonnegative=not signed)
+        for (_, _, signed), (draw, _) in zip(cases, streams, strict=True)
+    ]
+    models = [
+        DeepFactorization(depth, log_alpha=scale * np.log(10) / depth, signed=signed)
+        for depth, scale, signed in cases
+    ]
+    measured = np.empty(len(cases))
+    for group in itertools.product(depths, (False, True)):
+        here = [k for k, (depth, _, signed) in enumerate(cases) if (depth, signed) == group]
+        measured[here] = measured_stable_steps(
+            *([each[k] for k in here] for each in (problems, models, [move for _, move in streams]))
+        )
+    columns = np.array(cases, dtype=float).T
+    predicted = np.array([stable_step(*pair) for pair in zip(problems, models, strict=True)])
     names = ("depth", "log10_a", "signed", "predicted", "measured")
-    return dict(zip(names, np.array(rows, dtype=float).T, strict=True))
+    return dict(zip(names, (*columns, predicted, measured), strict=True))
 
 
 def escape_trials(

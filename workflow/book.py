@@ -1,0 +1,154 @@
+"""Build the book: gather its pages in one folder, then let Sphinx make HTML of them.
+
+Most pages are files of docs/. Made here are the pages of the executed notebooks, the gallery of
+figures, and the tables of statements and of checks. Links between all of these are made from what
+the texts say anyway: names of notebooks, keys of statements and of references.
+"""
+
+import argparse
+import dataclasses
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from sphinx.cmd.build import build_main
+
+from deepfact.statements import checks_to_markdown, read_checks
+from workflow.references import BIBLIOGRAPHY, arxiv_keys
+
+DOCS = Path("docs")
+REPOSITORY = "https://github.com/deepfact/deepfact/blob/main/"
+PARAMETERS = {"parameters": "Default parameters", "injected-parameters": "Parameters of this run"}
+
+
+def link(text, root=""):
+    """Turn what a text in Markdown mentions into links; `root` leads from its page to the top."""
+    arxiv = arxiv_keys(BIBLIOGRAPHY)
+
+    def cite(match):
+        return f"{{cite:p}}`{arxiv[match[1]]}`" if match[1] in arxiv else match[0]
+
+    for pattern, replacement in [
+        (r"\]\(\.\./notebooks/(\w+\.ipynb)\)", r"](notebooks/\1)"),
+        (r"\]\(\.\./", f"]({REPOSITORY}"),
+        (r"\[([A-Z][A-Za-z]+\+?\d\d)(?:, ([^\]]+))?\](?!\()", _citation),
+        (r"(?<!/)arXiv:([\w./]+\d)", cite),
+        (r"`docs/statements\.md`", rf"[`docs/statements.md`]({root}statements.md)"),
+        (r"`(figures/statements\.(?:md|csv))`", rf"[`\1`]({root}checks.md)"),
+        (r"`(\d\d_\w+)`", rf"[`\1`]({root}notebooks/\1.ipynb)"),
+        (r"\*\*S(\d+)\b([^*]*)\*\*", r"[\g<0>](#s\1)"),
+    ]:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def _citation(match):
+    return f"{{cite:p}}`{match[1]}{{{match[2]}}}`" if match[2] else f"{{cite:p}}`{match[1]}`"
+
+
+def notebook_page(path):
+    """Read an executed notebook; link its text, and fold the cells with its parameters."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = link(cell.source, root="../")
+        for tag in PARAMETERS.keys() & set(cell.metadata.get("tags", [])):
+            cell.metadata.tags.append("hide-input")
+            cell.metadata["mystnb"] = {"code_prompt_show": PARAMETERS[tag]}
+    name = path.stem
+    first = notebook.cells[0]
+    heading, _, rest = first.source.partition("\n")
+    heading = heading.replace(r"$\ell_1$", "ℓ₁")  # tabs and the list of pages show it as it is
+    files = (
+        f"[The notebook]({REPOSITORY}notebooks/{name}.ipynb), its [figure](../figures/{name}.pdf)"
+        f" and the [data of the figure](../figures/{name}.csv)."
+    )
+    first.source = f"{heading}\n\n{files}\n{rest}"
+    return notebook
+
+
+def statements_page(text, checks):
+    """Write the page of statements: the table of all, each with its source and notebooks, on top."""
+    text = text.partition("\n## References\n")[0]
+    lines = ["| key | statement | source | notebooks | checks |", "|---|---|---|---|---|"]
+    for heading, section in re.findall(r"^## (S\d+ .+)\n((?:(?!## ).*\n?)*)", text, re.MULTILINE):
+        key, _, name = heading.partition(" ")
+        source = re.search(r"\*Origin: (.+?)\.\*", section)[1]
+        rows = [check for check in checks if check.statement == key]
+        notebooks = ", ".join(f"`{name}`" for name in dict.fromkeys(row.notebook for row in rows))
+        holds = [row.holds for row in rows].count(True)
+        lines.append(
+            f"| **{key}** | {name} | {source} | {notebooks} | {holds} of {len(rows)} hold |"
+        )
+    intro, conventions, rest = text.partition("\n## Conventions\n")
+    table = "\n".join(lines) + "\n\nEach check, with its margin: [all checks](checks.md).\n"
+    rest = re.sub(r"^## S(\d+) ", r"(s\1)=\n\g<0>", rest, flags=re.MULTILINE)
+    return link(f"{intro}\n{table}{conventions}{rest}")
+
+
+def check_table(checks):
+    """Write the table of all checks, linked."""
+    safe = [
+        dataclasses.replace(check, claim=re.sub(r"[*_<$]", r"\\\g<0>", check.claim))
+        for check in checks
+    ]
+    table = checks_to_markdown(safe).replace("worst_margin", "worst margin", 1)
+    table = re.sub(r"^\| (S\d+) ", r"| **\1** ", table, flags=re.MULTILINE)
+    return link(re.sub(r"\| (\d\d_\w+) \|", r"| `\1` |", table))
+
+
+def gallery(notebooks):
+    """Write the gallery: every figure with its caption, its notebook and its files."""
+    entries = []
+    for name in notebooks:
+        caption = (DOCS / f"captions/{name}.rst").read_text(encoding="utf-8").strip()
+        entries.append(
+            f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n:alt: {name}\n\n"
+            f"[](notebooks/{name}.ipynb)\n\n{caption}\n"
+            f"[PDF](figures/{name}.pdf), [SVG](figures/{name}.svg), [data](figures/{name}.csv)\n:::\n"
+        )
+    return "::::{container} gallery\n" + "\n".join(entries) + "::::\n"
+
+
+def gather(notebooks, figures, folder):
+    """Write all pages of the book, and the files that they show, to a folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("conf.py", "captions", "_static"))
+    shutil.copy("CHANGELOG.md", folder / "changelog.md")
+    for path in folder.glob("*.md"):
+        path.write_text(link(path.read_text(encoding="utf-8")), encoding="utf-8")
+    names = [path.stem for path in notebooks]
+    for part in ("figures", "notebooks"):
+        (folder / part).mkdir()
+    for path in notebooks:
+        nbformat.write(notebook_page(path), folder / f"notebooks/{path.name}")
+        for ending in ("png", "pdf", "svg", "csv"):
+            shutil.copy(figures / f"{path.stem}.{ending}", folder / "figures")
+    checks = read_checks(figures / "statements.csv")
+    for page, addition in [("gallery", gallery(names)), ("checks", check_table(checks))]:
+        with (folder / f"{page}.md").open("a", encoding="utf-8") as file:
+            file.write(addition)
+    statements = (DOCS / "statements.md").read_text(encoding="utf-8")
+    page = statements_page(statements, checks)
+    (folder / "statements.md").write_text(page, encoding="utf-8")
+
+
+def main():
+    """Build the book; every warning is an error."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("notebooks", nargs="+", type=Path, help="the executed notebooks")
+    parser.add_argument("--figures", required=True, type=Path, help="folder of their figures")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the book")
+    arguments = parser.parse_args()
+    source, html = arguments.output / "source", arguments.output / "html"
+    gather(sorted(arguments.notebooks), arguments.figures, source)
+    shutil.rmtree(html, ignore_errors=True)
+    options = "--fail-on-warning --nitpicky --fresh-env --quiet".split()
+    options += ["--conf-dir", str(DOCS), "--doctree-dir", str(arguments.output / "doctrees")]
+    sys.exit(build_main([*options, str(source), str(html)]))
+
+
+if __name__ == "__main__":
+    main()
