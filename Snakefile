@@ -294,8 +294,8 @@ rule book:
     conda:
         "environment.yml"
     params:
-        figures=FIGURES,
-        book=BOOK,
+        figures=lambda wildcards, input: Path(input.table).parent,
+        book=lambda wildcards, output: Path(output[0]).parents[1],
     shell:
         "python -m workflow.book {input.notebooks} --figures {params.figures}"
         " --output {params.book} > {log} 2>&1"

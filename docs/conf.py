@@ -29,11 +29,12 @@ html_css_files = ["book.css"]
 html_js_files = ["book.js"]
 html_copy_source = False
 html_show_copyright = False
+html_use_index = False
+html_domain_indices = False
 
 nb_execution_mode = "off"  # the workflow has executed them
 nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "dollarmath"]
-myst_dmath_double_inline = True
 myst_heading_anchors = 2
 smartquotes = False  # x' is a derivative
 
@@ -51,7 +52,9 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
 numpydoc_xref_aliases = {
-    name: f"deepfact.{name}" for name in deepfact.__all__ if isinstance(getattr(deepfact, name), type)
+    name: f"deepfact.{name}"
+    for name in deepfact.__all__
+    if isinstance(getattr(deepfact, name), type)
 }
 numpydoc_xref_aliases["Asymptote"] = "deepfact.rates.Asymptote"
 numpydoc_xref_ignore = "all"

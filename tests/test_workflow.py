@@ -115,7 +115,7 @@ def test_configs_have_the_same_keys():
 
 
 def test_smoke_stays_away_from_the_committed_figures():
-    for key in ("figures_dir", "results_dir", "logs_dir"):
+    for key in ("figures_dir", "results_dir", "logs_dir", "book_dir"):
         assert CONFIGS["smoke"][key].startswith("build/smoke/")
 
 

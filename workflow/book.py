@@ -20,6 +20,7 @@ from workflow.references import BIBLIOGRAPHY, arxiv_keys
 
 DOCS = Path("docs")
 REPOSITORY = "https://github.com/deepfact/deepfact/blob/main/"
+DISPLAYED = re.compile(r"^( *)(\$\$.+?\$\$) *$", re.MULTILINE | re.DOTALL)
 PARAMETERS = {"parameters": "Default parameters", "injected-parameters": "Parameters of this run"}
 
 
@@ -35,6 +36,7 @@ def link(text, root=""):
         (r"\]\(\.\./", f"]({REPOSITORY}"),
         (r"\[([A-Z][A-Za-z]+\+?\d\d)(?:, ([^\]]+))?\](?!\()", _citation),
         (r"(?<!/)arXiv:([\w./]+\d)", cite),
+        (r"\((\{cite:p\}`[^`]+`)\)", r"\1"),  # it brings its own brackets
         (r"`docs/statements\.md`", rf"[`docs/statements.md`]({root}statements.md)"),
         (r"`(figures/statements\.(?:md|csv))`", rf"[`\1`]({root}checks.md)"),
         (r"`(\d\d_\w+)`", rf"[`\1`]({root}notebooks/\1.ipynb)"),
@@ -53,7 +55,8 @@ def notebook_page(path):
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = link(cell.source, root="../")
+            # MyST wants displayed formulas between empty lines.
+            cell.source = DISPLAYED.sub(r"\n\1\2\n", link(cell.source, root="../"))
         for tag in PARAMETERS.keys() & set(cell.metadata.get("tags", [])):
             cell.metadata.tags.append("hide-input")
             cell.metadata["mystnb"] = {"code_prompt_show": PARAMETERS[tag]}
@@ -70,17 +73,19 @@ def notebook_page(path):
 
 
 def statements_page(text, checks):
-    """Write the page of statements: the table of all, each with its source and notebooks, on top."""
+    """Put a table of all statements, each with its source and notebooks, on top of their page."""
     text = text.partition("\n## References\n")[0]
     lines = ["| key | statement | source | notebooks | checks |", "|---|---|---|---|---|"]
-    for heading, section in re.findall(r"^## (S\d+ .+)\n((?:(?!## ).*\n?)*)", text, re.MULTILINE):
-        key, _, name = heading.partition(" ")
-        source = re.search(r"\*Origin: (.+?)\.\*", section)[1]
+    parts = re.split(r"^## (S\d+) (.+)\n", text, flags=re.MULTILINE)[1:]
+    for key, name, section in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        source = re.search(r"\*Origin: (.+?)\.\*", section)
+        if source is None:
+            raise ValueError(f"{key} of the statements page does not begin with *Origin: ...*")
         rows = [check for check in checks if check.statement == key]
         notebooks = ", ".join(f"`{name}`" for name in dict.fromkeys(row.notebook for row in rows))
         holds = [row.holds for row in rows].count(True)
         lines.append(
-            f"| **{key}** | {name} | {source} | {notebooks} | {holds} of {len(rows)} hold |"
+            f"| **{key}** | {name} | {source[1]} | {notebooks} | {holds} of {len(rows)} hold |"
         )
     intro, conventions, rest = text.partition("\n## Conventions\n")
     table = "\n".join(lines) + "\n\nEach check, with its margin: [all checks](checks.md).\n"
@@ -107,7 +112,8 @@ def gallery(notebooks):
         entries.append(
             f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n:alt: {name}\n\n"
             f"[](notebooks/{name}.ipynb)\n\n{caption}\n"
-            f"[PDF](figures/{name}.pdf), [SVG](figures/{name}.svg), [data](figures/{name}.csv)\n:::\n"
+            f"[PDF](figures/{name}.pdf), [SVG](figures/{name}.svg),"
+            f" [data](figures/{name}.csv)\n:::\n"
         )
     return "::::{container} gallery\n" + "\n".join(entries) + "::::\n"
 
@@ -115,7 +121,8 @@ def gallery(notebooks):
 def gather(notebooks, figures, folder):
     """Write all pages of the book, and the files that they show, to a folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("conf.py", "captions", "_static"))
+    others = shutil.ignore_patterns("_static", "captions", "conf.py", "report.rst")
+    shutil.copytree(DOCS, folder, ignore=others)
     shutil.copy("CHANGELOG.md", folder / "changelog.md")
     for path in folder.glob("*.md"):
         path.write_text(link(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -145,7 +152,7 @@ def main():
     source, html = arguments.output / "source", arguments.output / "html"
     gather(sorted(arguments.notebooks), arguments.figures, source)
     shutil.rmtree(html, ignore_errors=True)
-    options = "--fail-on-warning --nitpicky --fresh-env --quiet".split()
+    options = ["--fail-on-warning", "--nitpicky", "--fresh-env", "--quiet"]
     options += ["--conf-dir", str(DOCS), "--doctree-dir", str(arguments.output / "doctrees")]
     sys.exit(build_main([*options, str(source), str(html)]))
 

@@ -1,4 +1,4 @@
-"""Write the list of references of docs/statements.md from the one bibliography, docs/references.bib.
+"""Write the references of docs/statements.md from the one bibliography, docs/references.bib.
 
 `python -m workflow.references` writes it. The book formats the same file, with the same labels.
 """
