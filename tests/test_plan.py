@@ -18,15 +18,15 @@ def test_generated_plan_agrees_with_the_measured_times():
 
 
 def test_plan_of_a_known_law():
-    """A trial takes (N/100)² seconds; 45 of the 100 cells are run, with ten trials each."""
-    rows = [{"N": N, "seconds": (N / 100) ** 2, "trials": 1, "MiB": 1} for N in (100, 200, 400)]
-    assert plan.exponent(rows) == pytest.approx(2)
-    shown = plan.diagram(rows, 800, 10, 10)
-    assert shown["seconds a trial"] == "64"
-    assert shown["core hours"] == f"{45 * 10 * 64 / 3600:.0f}"
-    assert shown["seconds lost at most"] == "640"
+    """Trials take (N/100)² seconds, programs (N/100)³; 45 of 100 cells are run, ten trials each."""
+    rows = [{"N": N, "trial": (N / 100) ** 2, "program": (N / 100) ** 3} for N in (100, 200, 400)]
+    assert plan.exponent(rows, "trial") == pytest.approx(2)
+    shown = plan.diagram(rows, 0.25, 800, 10, 10)
+    assert shown["seconds a trial"] == f"{64 + 512 / 4:.2g}"
+    assert shown["core hours"] == f"{45 * 10 * 192 / 3600:.0f}"
+    assert shown["minutes a cell"] == "32.0"
     assert shown["chunks"] == "10,000"
-    long = plan.diagram(rows, 800, 1000, 100)
+    long = plan.diagram(rows, 0, 800, 1000, 100)
     hours = 999 * 500 * 100 * 64 / 3600
     assert long["core hours"] == f"{hours:,.0f}"
     assert float(long["minutes a chunk"]) <= 60 * plan.HOURS
