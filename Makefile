@@ -72,9 +72,10 @@ browser: $(READY) ## open every notebook in JupyterLab and the explorer in voila
 notebooks: $(READY) ## execute the notebooks in place with their default parameters
 	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
-readme: $(READY) ## write the generated parts of README.md and docs/statements.md, after `make figures`
+readme: $(READY) ## write the generated parts of README.md and of docs, after `make figures`
 	$(BIN)/python -m workflow.readme
 	$(BIN)/python -m workflow.references
+	$(BIN)/python -m workflow.plan
 
 graphs: $(READY) ## draw the pictures of the architecture page (needs graphviz)
 	$(BIN)/snakemake all book --rulegraph | dot -Tsvg -o docs/rulegraph.svg

@@ -1,0 +1,141 @@
+"""Write the plan for a large cluster into docs/cluster.md, from the times of single trials.
+
+`python -m workflow.plan measure` first measures these, on a core with nothing else to do (a
+minute), and writes them to benchmarks/results/trials.csv.
+"""
+
+import math
+import re
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from benchmarks.measure import peak_memory, read, write
+from deepfact.basis_pursuit import basis_pursuit
+from deepfact.experiments.measurements import _share, grid_cells, load_table
+from deepfact.phase_transition import METHODS, recovery_trial
+from deepfact.problem import gaussian_problem
+
+PAGE = Path("docs/cluster.md")
+RATES = Path("figures/recovery_signed.csv")
+TRIALS = Path("benchmarks/results/trials.csv")
+PLAN = re.compile(r"(?<=<!-- begin: plan -->\n).*?(?=<!-- end: plan -->)", re.DOTALL)
+
+UNKNOWNS = (200, 400, 800)
+PROGRAMS = 3
+SIDE = 10  # a trial in each cell of a coarse grid stands for the mean over a fine one
+DIAGRAMS = ((1000, 1000, 100), (2000, 1000, 100), (4000, 1000, 100))  # N, cells a side, trials
+CORES = 10_000
+HOURS = 6  # a chunk shall not take longer
+LINE = 64  # bytes, about, of a line of a table, a checkpoint or a log
+
+
+def measure():
+    """Return mean CPU times, of a trial without and of a linear program, and the peak of memory.
+
+    Few trials need a linear program, near the transition, but it takes longest. The peak includes
+    the list of all cells, from which a chunk takes its share.
+    """
+    _share([("grid", N, grid_cells(N, side), trials) for N, side, trials in DIAGRAMS[:1]], 0, CORES)
+    scales = (-300 * np.log(10), -5 * np.log(10))
+    rows = []
+    with threadpool_limits(1):
+        for N in UNKNOWNS:
+            cells = [(M, s) for M, s in grid_cells(N, SIDE) if s < M]
+            start = time.process_time()
+            for M, s in tqdm(cells, desc=f"N = {N}", disable=None):
+                seed = np.random.SeedSequence(0, spawn_key=(N, M, s, 0))
+                recovery_trial(M, N, s, False, scales, 1e-3, seed, METHODS[:-1])
+            trial = (time.process_time() - start) / len(cells)
+            start = time.process_time()
+            for seed in range(PROGRAMS):
+                basis_pursuit(gaussian_problem(N // 2, N, N // 5, seed))
+            program = (time.process_time() - start) / PROGRAMS
+            rows.append({"N": N, "trial": trial, "program": program, "MiB": peak_memory()})
+    return rows
+
+
+def share_of_programs():
+    """Return in which share of the trials of the printed figure a linear program was solved."""
+    table = load_table(RATES)
+    run = (table["part"] == "grid") & (table["nonzeros"] < table["measurements"])
+    return table["lp_solves"][run].sum() / table["trials"][run].sum()
+
+
+def exponent(rows, what):
+    """Return the power of N that a time grows with between the two largest N."""
+    (first, second) = rows[-2:]
+    return math.log(second[what] / first[what]) / math.log(second["N"] / first["N"])
+
+
+def extrapolated(rows, what, N):
+    """Return the time at another N by the law between the two largest."""
+    return rows[-1][what] * (N / rows[-1]["N"]) ** exponent(rows, what)
+
+
+def diagram(rows, programs, N, side, trials):
+    """Return what a phase diagram takes: cells with s < M cost time, all others none."""
+    program = extrapolated(rows, "program", N)
+    seconds = extrapolated(rows, "trial", N) + programs * program
+    cells = side * (side - 1) // 2
+    hours = cells * trials * seconds / 3600
+    chunks = CORES * math.ceil(hours / CORES / HOURS)
+    return {
+        "N": N,
+        "cells": f"{side} × {side}",
+        "trials a cell": trials,
+        "seconds a trial": f"{seconds:.2g}",
+        "core hours": f"{hours:,.0f}",
+        "chunks": f"{chunks:,}",
+        "cells a chunk": f"{cells / chunks:.0f}",
+        "minutes a chunk": f"{60 * hours / chunks:.0f}",
+        "hours on all cores": f"{hours / CORES:.1f}",
+        "jobs a minute": f"{chunks / (60 * hours / CORES):.0f}",
+        "minutes a cell": f"{trials * seconds / 60:.1f}",
+        "output, MB": f"{LINE * (2 * side**2 + 2 * cells) / 1e6:.0f}",
+    }
+
+
+def table(rows):
+    """Write rows of equal keys as a table in Markdown."""
+    lines = [" | ".join(rows[0]), " | ".join(["---"] * len(rows[0]))]
+    lines += [" | ".join(map(str, row.values())) for row in rows]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def render(text, rows):
+    """Put the plan into the text of the page, in place of the one that is there."""
+    measured = [
+        {
+            "N": f"{row['N']:.0f}",
+            "a trial, seconds": f"{row['trial']:.3g}",
+            "a linear program, seconds": f"{row['program']:.3g}",
+            "peak of memory, MiB": f"{row['MiB']:.0f}",
+        }
+        for row in rows
+    ]
+    programs = share_of_programs()
+    trial, program = exponent(rows, "trial"), exponent(rows, "program")
+    plan = (
+        f"CPU times, measured on {rows[0]['machine']}, one thread:\n\n{table(measured)}\n"
+        f"Between the two largest N a trial grows like N to the power {trial:.2f}, a linear program"
+        f" like N to the power {program:.2f}. The printed figure solved one in"
+        f" {100 * programs:.1f} % of its trials. With these laws, on {CORES:,} cores like this one:"
+        f"\n\n{table([diagram(rows, programs, *case) for case in DIAGRAMS])}"
+    )
+    return PLAN.sub(lambda _: plan, text)
+
+
+def main(arguments):
+    """Measure if asked to, and write the page anew."""
+    if arguments == ["measure"]:
+        write(measure(), TRIALS)
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), read(TRIALS)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
