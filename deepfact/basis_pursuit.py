@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from deepfact.problem import Problem
 _FEASIBLE = 1e-9  # relative residual up to which A x = y is taken to hold
 _EPS = np.finfo(np.float64).eps
 _TINY = np.finfo(np.float64).smallest_subnormal
+_installed_solvers = functools.cache(cp.installed_solvers)  # tries to import each one
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,8 +187,8 @@ class _Program:
             raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
         if not isinstance(solver, str):
             raise TypeError(f"solver must be the name of a cvxpy solver, got {solver!r}")
-        if solver not in cp.installed_solvers():
-            raise ValueError(f"solver must be one of {cp.installed_solvers()}, got {solver!r}")
+        if solver not in _installed_solvers():
+            raise ValueError(f"solver must be one of {_installed_solvers()}, got {solver!r}")
         max_entries = as_count("max_entries", max_entries, minimum=1)
         if isinstance(problem.A, LinearOperator) and problem.M * problem.N > max_entries:
             raise ValueError(

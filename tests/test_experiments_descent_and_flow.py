@@ -18,7 +18,7 @@ from deepfact.experiments.descent_and_flow import (
     rate_exponent,
     slowest_mode,
     stability_trials,
-    stochastic_descent,
+    stochastic_descents,
     stochastic_trials,
 )
 
@@ -121,21 +121,32 @@ def test_plateau_rates_and_exponents(problem, run):
 
 @pytest.mark.parametrize("batch_size", [3, 8])
 def test_stochastic_descent_is_gradient_descent(batch_size):
-    problem = df.gaussian_problem(8, 16, 1, seed=0)
-    run = stochastic_descent(problem, 0.3, 0.05, batch_size, seed=4, max_iterations=250)
-    same = df.gradient_descent(
-        problem,
-        df.DeepFactorization(2, 0.3),
-        0.05,
-        max_iterations=250,
-        batch_size=None if batch_size == 8 else batch_size,
-        seed=4,
-        tolerance=0.0,
-    )
-    assert run.iterations == 250
-    assert run.x == pytest.approx(same.x[-1], rel=1e-9, abs=1e-12)
-    assert run.identity_error < 1e-12
-    assert np.all(run.log_a < 2 * np.log(0.3))
+    problems = [df.gaussian_problem(8, 16, 1, seed=seed) for seed in (0, 1)]
+    steps, seeds = [0.05, 0.03], [4, 5]
+    runs = stochastic_descents(problems, 0.3, steps, batch_size, seeds, max_iterations=250)
+    for problem, step, seed, run in zip(problems, steps, seeds, runs, strict=True):
+        same = df.gradient_descent(
+            problem,
+            df.DeepFactorization(2, 0.3),
+            step,
+            max_iterations=250,
+            batch_size=None if batch_size == 8 else batch_size,
+            seed=seed,
+            tolerance=0.0,
+        )
+        assert run.iterations == 250
+        assert run.x == pytest.approx(same.x[-1], rel=1e-9, abs=1e-12)
+        assert run.identity_error < 1e-12
+        assert np.all(run.log_a < 2 * np.log(0.3))
+
+
+def test_runs_side_by_side_stop_by_themselves():
+    problems = [df.gaussian_problem(8, 16, 1, seed=seed) for seed in (0, 0)]
+    runs = stochastic_descents(problems, 0.3, [0.2, 0.02], 8, [0, 0], max_iterations=20000)
+    assert runs[0].iterations < runs[1].iterations < 20000
+    assert max(run.residual for run in runs) <= 1e-8
+    (alone,) = stochastic_descents(problems[:1], 0.3, [0.2], 8, [0], max_iterations=20000)
+    assert alone.x == pytest.approx(runs[0].x, rel=1e-12)
 
 
 def test_two_layer_map():

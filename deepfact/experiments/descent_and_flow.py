@@ -521,29 +521,29 @@ class StochasticRun:
     residual: float
 
 
-def stochastic_descent(
-    problem: Problem,
+def stochastic_descents(
+    problems: list[Problem],
     alpha: float,
-    step: float,
+    steps: list[float],
     batch_size: int,
-    seed: int | np.random.SeedSequence,
+    seeds: list[int | np.random.SeedSequence],
     max_iterations: int,
     tolerance: float = 1e-8,
-) -> StochasticRun:
-    """Run descent at depth 2 on batches of rows, and keep the sums of S12 beside it.
+) -> list[StochasticRun]:
+    """Run descents at depth 2 on batches of rows side by side, and keep the sums of S12.
 
     Parameters
     ----------
-    problem : Problem
-        The problem.
+    problems : list of Problem
+        K problems of the same size, one for each run.
     alpha : float
         Init scale.
-    step : float
-        Step size.
+    steps : list of float
+        K step sizes.
     batch_size : int
         Rows in a batch, drawn without replacement as in `gradient_descent`; M is full descent.
-    seed : int or SeedSequence
-        Source of the batches.
+    seeds : list of int or SeedSequence
+        K sources of the batches.
     max_iterations : int
         Largest number of steps.
     tolerance : float, optional
@@ -551,59 +551,78 @@ def stochastic_descent(
 
     Returns
     -------
-    StochasticRun
-        The last iterate and the sums.
+    list of StochasticRun
+        The last iterates and the sums.
     """
-    A, y, M, N = problem.dense(), problem.y, problem.M, problem.N
-    rng = np.random.default_rng(seed)
-    u, v = np.full(N, float(alpha)), np.full(N, float(alpha))
-    nu, total = np.zeros(M), np.zeros(N)
-    log_a, d = np.full(N, 2 * np.log(alpha)), np.zeros(N)
-    buffer = np.empty((200, N))
-    identity_error = largest = 0.0
-    iteration, residual = 0, 1.0
-    while iteration < max_iterations and tolerance < residual < 1e6:
-        count = min(len(buffer), max_iterations - iteration)
-        for k in range(count):
+    every_A = np.array([problem.dense() for problem in problems])
+    every_y = np.array([problem.y for problem in problems])
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    K, M, N = every_A.shape
+    state = {
+        "u": np.full((K, N), float(alpha)),
+        "v": np.full((K, N), float(alpha)),
+        "nu": np.zeros((K, M)),
+        "total": np.zeros((K, N)),
+        "log_a": np.full((K, N), 2 * np.log(alpha)),
+        "d": np.zeros((K, N)),
+    }
+    identity_error, largest, residual = np.zeros(K), np.zeros(K), np.ones(K)
+    iterations = np.zeros(K, dtype=int)
+    buffer = np.empty((200, K, N))
+    iteration, left = 0, np.arange(K)
+    while iteration < max_iterations and len(left):
+        A, y, step = every_A[left], every_y[left], np.asarray(steps, dtype=float)[left, None]
+        u, v, nu, total, log_a, d = (each[left] for each in state.values())
+        done = buffer[: min(len(buffer), max_iterations - iteration), : len(left)]
+        run = np.arange(len(left))[:, None]
+        for e in done:
             x = u * u - v * v
             if batch_size == M:
-                r = A @ x - y
-                g = r @ A
+                r = (A @ x[:, :, None])[:, :, 0] - y
+                np.multiply(step, (r[:, None] @ A)[:, 0], out=e)
                 nu -= step * r
             else:
-                rows = rng.choice(M, size=batch_size, replace=False)
-                batch = A[rows]
-                r = (M / batch_size) * (batch @ x - y[rows])
-                g = r @ batch
-                nu[rows] -= step * r
-            e = np.multiply(step, g, out=buffer[k])
+                rows = np.array([rngs[k].choice(M, size=batch_size, replace=False) for k in left])
+                batch = A[run, rows]
+                r = (M / batch_size) * ((batch @ x[:, :, None])[:, :, 0] - y[run, rows])
+                np.multiply(step, (r[:, None] @ batch)[:, 0], out=e)
+                nu[run, rows] -= step * r
             u *= 1 - e
             v *= 1 + e
-        iteration += count
-        done = buffer[:count]
+        iteration += len(done)
         with np.errstate(divide="ignore"):
             low, high = np.log(np.abs(1 - done)), np.log(np.abs(1 + done))
         log_a += np.sum(low + high, axis=0)
         d -= np.sum(high - low - 2 * done, axis=0)
         total -= np.sum(done, axis=0)
-        largest = max(largest, float(np.max(np.abs(done))))
-        x = u * u - v * v
-        w = nu @ A
+        x, w = u * u - v * v, (nu[:, None] @ A)[:, 0]
         formula = np.exp(log_a + 2 * w + d) - np.exp(log_a - 2 * w - d)
-        error = float(np.max(np.abs(formula - x)) / np.max(np.abs(x)))
-        identity_error = max(identity_error, error) if error == error else np.nan
-        residual = float(np.linalg.norm(A @ x - y) / np.linalg.norm(y))
-    return StochasticRun(
-        x=x,
-        log_a=log_a,
-        w=w,
-        d=d,
-        identity_error=identity_error,
-        range_error=float(np.max(np.abs(w - total)) / np.max(np.abs(w))),
-        largest_step=largest,
-        iterations=iteration,
-        residual=residual,
-    )
+        error = np.max(np.abs(formula - x), axis=1) / np.max(np.abs(x), axis=1)
+        identity_error[left] = np.maximum(identity_error[left], error)  # NaN stays
+        largest[left] = np.maximum(largest[left], np.max(np.abs(done), axis=(0, 2)))
+        rest = np.linalg.norm((A @ x[:, :, None])[:, :, 0] - y, axis=1)
+        residual[left] = rest / np.linalg.norm(y, axis=1)
+        iterations[left] = iteration
+        for each, values in zip(state.values(), (u, v, nu, total, log_a, d), strict=True):
+            each[left] = values
+        left = left[(tolerance < residual[left]) & (residual[left] < 1e6)]
+    x = state["u"] ** 2 - state["v"] ** 2
+    w = (state["nu"][:, None] @ every_A)[:, 0]
+    range_error = np.max(np.abs(w - state["total"]), axis=1) / np.max(np.abs(w), axis=1)
+    return [
+        StochasticRun(
+            x=x[k],
+            log_a=state["log_a"][k],
+            w=w[k],
+            d=state["d"][k],
+            identity_error=float(identity_error[k]),
+            range_error=float(range_error[k]),
+            largest_step=float(largest[k]),
+            iterations=int(iterations[k]),
+            residual=float(residual[k]),
+        )
+        for k in range(K)
+    ]
 
 
 class TwoLayerMap(MirrorMap):
@@ -635,6 +654,10 @@ class TwoLayerMap(MirrorMap):
     def potential_gradient(self, x: np.ndarray) -> np.ndarray:
         """Return the inverse of X."""
         return (np.arcsinh(x / (2 * self.a)) - self.d) / 2
+
+
+def _recovery_error(problem, x):
+    return np.linalg.norm(x - problem.x_true) / np.linalg.norm(problem.x_true)
 
 
 def stochastic_trials(
@@ -674,43 +697,50 @@ def stochastic_trials(
         to the sparse signal), ``flow_error`` (the same for the flow from alpha), and
         ``mean_shrinking``, ``most_shrinking``: mean and least of log10(a/alpha^2).
     """
-    rows = []
-    for trial, stream in enumerate(np.random.SeedSequence(seed).spawn(trials)):
-        draw, *streams = stream.spawn(1 + len(batches) * len(fractions))
+    problems, stable, flow_errors, streams = [], [], [], []
+    model = DeepFactorization(2, alpha)
+    for stream in np.random.SeedSequence(seed).spawn(trials):
+        draw, *rest = stream.spawn(1 + len(batches) * len(fractions))
         problem = gaussian_problem(*size, seed=draw)
-        truth = problem.x_true
-        model = DeepFactorization(2, alpha)
-        largest = stable_step(problem, model)
-
-        def error(x, truth=truth):
-            return np.linalg.norm(x - truth) / np.linalg.norm(truth)
-
-        flow_error = error(flow_limit(problem, model).x)
-        for batch in batches:
-            for fraction in fractions:
-                step = fraction * largest * batch / problem.M
-                run = stochastic_descent(
-                    problem, alpha, step, batch, streams.pop(0), max_iterations
-                )
-                limit = flow_limit(problem, TwoLayerMap(run.log_a, run.d))
-                distance = np.max(np.abs(limit.x - run.x)) / np.max(np.abs(run.x))
-                shrinking = (run.log_a - 2 * np.log(alpha)) / np.log(10)
-                rows.append(
-                    [
-                        trial,
-                        batch,
-                        fraction,
-                        run.identity_error,
-                        run.range_error,
-                        distance if limit.success else np.nan,
-                        run.residual,
-                        run.largest_step,
-                        error(run.x),
-                        flow_error,
-                        np.mean(shrinking),
-                        np.min(shrinking),
-                    ]
-                )
+        problems.append(problem)
+        stable.append(stable_step(problem, model))
+        flow_errors.append(_recovery_error(problem, flow_limit(problem, model).x))
+        streams.append(rest)
+    cases = list(itertools.product(range(trials), range(len(batches)), range(len(fractions))))
+    runs = {}
+    for b, batch in enumerate(batches):
+        here = [case for case in cases if case[1] == b]
+        found = stochastic_descents(
+            [problems[trial] for trial, _, _ in here],
+            alpha,
+            [fractions[f] * stable[trial] * batch / size[0] for trial, _, f in here],
+            batch,
+            [streams[trial][b * len(fractions) + f] for trial, _, f in here],
+            max_iterations,
+        )
+        runs |= zip(here, found, strict=True)
+    rows = []
+    for case in cases:
+        (trial, b, f), run = case, runs[case]
+        limit = flow_limit(problems[trial], TwoLayerMap(run.log_a, run.d))
+        distance = np.max(np.abs(limit.x - run.x)) / np.max(np.abs(run.x))
+        shrinking = (run.log_a - 2 * np.log(alpha)) / np.log(10)
+        rows.append(
+            [
+                trial,
+                batches[b],
+                fractions[f],
+                run.identity_error,
+                run.range_error,
+                distance if limit.success else np.nan,
+                run.residual,
+                run.largest_step,
+                _recovery_error(problems[trial], run.x),
+                flow_errors[trial],
+                np.mean(shrinking),
+                np.min(shrinking),
+            ]
+        )
     names = (
         "trial",
         "batch",

@@ -530,6 +530,7 @@ def broken_identity_trials(
         A, y, truth = problem.dense(), problem.y, problem.x_true
         drift = np.max(np.abs(A.T @ y))
         noise = {depth: rng.standard_normal((2, depth, N)) for depth in scales}
+        plain, _ = signed_weighted_minimiser(A, y, np.ones(N), np.ones(N))
         for k, perturbation in enumerate(perturbations):
             for depth, scale in scales.items():
                 shape = np.exp(perturbation * noise[depth])
@@ -538,11 +539,11 @@ def broken_identity_trials(
                 path = factor_flow(problem, scale * shape, times=times, rtol=1e-6)
                 if not path.success:
                     raise RuntimeError(f"factor_flow: {path.message}")
-                plus = minus = np.ones(N)
+                best = plain
                 if depth > 2:
                     (up, um), (vp, vm) = (single_product_weights(group) for group in shape)
-                    plus, minus = np.minimum(up, vm), np.minimum(um, vp)
-                best, _ = signed_weighted_minimiser(A, y, plus, minus)
+                    weights = np.minimum(up, vm), np.minimum(um, vp)
+                    best, _ = signed_weighted_minimiser(A, y, *weights)
                 limits = tolerance * np.linalg.norm(truth)
                 found, expected = (np.linalg.norm(x - truth) <= limits for x in (path.x[-1], best))
                 out[f"{depth}"][k] += found

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from deepfact import theory
 from deepfact.basis_pursuit import basis_pursuit
 from deepfact.figures import OKABE_ITO
-from deepfact.limit import flow_limit
+from deepfact.limit import limit_path
 from deepfact.model import DeepFactorization
 from deepfact.problem import gaussian_problem, rademacher_problem
 
@@ -214,23 +214,27 @@ def l1_gap_trials(
             raise RuntimeError(f"no certified value of basis pursuit: {best.message}")
         Q = best.value
         for j, L in enumerate(depths):
-            for k, scale in enumerate(scales):
-                log_alpha = float(np.log(scale * Q)) / L
-                limit = flow_limit(
-                    problem, DeepFactorization(L, log_alpha=log_alpha, signed=signed)
-                )
+            at_scale = np.log(scales * Q) / L
+            at_eps = np.array(
+                [theory.log_init_scale_bound(Q, each * Q, N, L, signed=signed) for each in eps]
+            )
+            log_alpha_at_eps[i, j] = at_eps
+            tried = np.flatnonzero(at_eps >= SMALLEST_LOG_ALPHA)
+            limits = limit_path(
+                problem,
+                [
+                    DeepFactorization(L, log_alpha=value, signed=signed)
+                    for value in (*at_scale, *at_eps[tried])
+                ],
+            )
+            for k, (log_alpha, limit) in enumerate(zip(at_scale, limits, strict=False)):
                 converged[i, j, k] = limit.success
                 l1_norm[i, j, k], lower_bound[i, j, k] = limit.l1_norm, limit.lower_bound
                 bound[i, j, k] = theory.l1_gap_bound(Q, N, L, log_alpha=log_alpha, signed=signed)
                 guarantee[i, j, k] = guaranteed_gap(Q, N, L, log_alpha, signed)
-            for k, tolerance in enumerate(eps):
-                log_alpha = theory.log_init_scale_bound(Q, tolerance * Q, N, L, signed=signed)
-                log_alpha_at_eps[i, j, k] = log_alpha
-                if log_alpha >= SMALLEST_LOG_ALPHA:
-                    model = DeepFactorization(L, log_alpha=log_alpha, signed=signed)
-                    limit = flow_limit(problem, model)
-                    converged_at_eps[i, j, k] = limit.success
-                    l1_norm_at_eps[i, j, k] = limit.l1_norm
+            for k, limit in zip(tried, limits[len(scales) :], strict=True):
+                converged_at_eps[i, j, k] = limit.success
+                l1_norm_at_eps[i, j, k] = limit.l1_norm
         Q_lower[i] = max(best.lower_bound, lower_bound[i].max())
         Q_upper[i] = best.value
     return L1GapTrials(
