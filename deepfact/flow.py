@@ -11,18 +11,17 @@ from scipy.integrate import LSODA, Radau, solve_ivp
 from scipy.linalg import qr, solve_triangular
 
 from deepfact.checks import as_count, as_real_array, as_real_number, check_fit
-from deepfact.model import DeepFactorization, MirrorMap, deformed_exponent
+from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem
 
 # A row of a result is called accurate up to this estimated relative error of x.
 ACCURACY = 1e-6
-# Relative error of the dual variable per unit of rtol (measured: 0.001 to 0.03).
-DUAL_ERROR = 0.2
-# Tolerance of a step of LSODA per unit of rtol, and the part of the velocity at the base point
-# below which the base's rounding would show.
-STEP = 0.001
-SLOW = 1e-3
-FAR = 0.9
+# Tolerance of a step of LSODA, per unit of rtol and at least, and the relative error of the dual
+# variable per unit of it (measured: 0.1 to 40).
+STEP, LEAST_STEP, DUAL_ERROR = 0.002, 2.3e-14, 50.0
+# Increments are counted from a new base beyond this part of the neighbourhood's radius, and once
+# the velocity is this part of the base's, before rounding of the base's residual shows.
+FAR, SLOW = 0.75, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +138,16 @@ def gradient_flow(
 
     Notes
     -----
-    The step is the Radau IIA method of order 5 with the analytic Jacobian. The integrator sees
-    increments of the dual variable only, in coordinates xi = R delta_nu with
-    diag(s) A^T = Q R and s the present rate of relative change of each product, so that the
-    logarithms of the products move by Q xi: on the support the slack of the dual constraint,
-    of order alpha^(L-2), keeps its relative accuracy. The residual is likewise updated by
-    increments; once it is mere rounding that the products off the support (alpha^L) cannot
-    follow, the flow counts as settled. Section "Dual picture" of ``docs/statements.md``.
+    The steps are those of LSODA, whose tolerance is 0.002 rtol, with the analytic Jacobian, and of
+    Radau IIA of order 5 for other maps than `DeepFactorization` and for the last relaxation. The
+    integrator sees increments of the dual variable only, in coordinates xi = R delta_nu with
+    diag(s) A^T = Q R and s the rate of relative change of each product at the base point, so that
+    the logarithms of the products move by Q xi: on the support the slack of the dual constraint,
+    of order alpha^(L-2), keeps its relative accuracy. A new base point is taken when these rates
+    have grown by 4. The residual is likewise updated by increments; once it is mere rounding that
+    the products off the support (alpha^L) cannot follow, or moves nothing, the flow counts as
+    settled. Times between steps are interpolated. Section "Dual picture" of
+    ``docs/statements.md``.
     """
     check_fit(problem, model)
     rtol = _check_tolerance(rtol)
@@ -280,7 +282,8 @@ class _GrowthChart:
         signed, steep = self.sign * self.products, self.products * np.abs(share)
 
         def increment(v):
-            terms = signed * np.expm1(_log_growth(share * v[..., None, :], theta))
+            terms = np.expm1(_log_growth(share * v[..., None, :], theta))
+            terms *= signed
             return terms[..., 0, :] + terms[..., 1, :] if self.model.signed else terms[..., 0, :]
 
         def slope(v):
@@ -293,7 +296,8 @@ class _GrowthChart:
         return _GrowthChart(self.model, self.growth + change)
 
     def distance(self, v: np.ndarray) -> float:
-        return (self.model.theta or 0.02) * max(v.max(), -v.min())
+        growing = max(v.max(), -v.min()) if self.model.signed else v.max()
+        return (self.model.theta or 0.02) * growing
 
     def rounding(self) -> np.ndarray:
         return np.zeros(self.growth.shape[-1])
@@ -315,13 +319,19 @@ class _Points:
     dual: np.ndarray
     residual: np.ndarray
 
+
 class _Integrator:
-    """LSODA steps of nu' = y - A X(A^T nu) for a matrix A of full row rank."""
+    """Steps of nu' = y - A X(A^T nu) for a matrix A of full row rank.
+
+    LSODA takes them where the logarithms of products are known, Radau where they are not or where
+    the rest of the motion, being stiff, is too small for LSODA to tell that it is.
+    """
 
     def __init__(self, A, y, chart, rtol, max_steps) -> None:
         self.A, self.y, self.rtol, self.steps_left = A, y, rtol, max_steps
         self.here = _Points(chart, np.zeros(len(y)), y - A @ chart.signal())
         self.size = np.linalg.norm(self.here.residual)
+        self.tolerance = max(STEP * rtol, LEAST_STEP)
         self.time = 0.0
         self.step_size: float | None = None  # of Radau
         self.quick = True
@@ -349,12 +359,13 @@ class _Integrator:
         that it moves x by e t x'; less than the rounding of the residual does to t x' is nothing.
         """
         x, slope, eps = points.chart.signal(), points.chart.slope(), np.finfo(float).eps
-        moving = times * norm(slope * (points.residual @ self.A))
-        noise = times * norm(slope * norm(self.A.T)) * np.linalg.norm(self.y)
+        moving = times * _norm(slope * (points.residual @ self.A))
+        noise = times * _norm(slope * _norm(self.A.T)) * np.linalg.norm(self.y)
         moving = np.maximum(0.0, moving - 16.0 * eps * noise)
-        absolute = (DUAL_ERROR * self.rtol + 4.0 * eps) * moving + norm(points.chart.rounding())
-        drift = norm(points.residual - (self.y - x @ self.A.T))
-        return self.rtol + _ratio(absolute, norm(x)) + _ratio(drift, self.size)
+        absolute = (DUAL_ERROR * self.tolerance + 4.0 * eps) * moving
+        absolute = absolute + _norm(points.chart.rounding())
+        drift = _norm(points.residual - (self.y - x @ self.A.T))
+        return self.rtol + _ratio(absolute, _norm(x)) + _ratio(drift, self.size)
 
     def _is_rounding(self) -> bool:
         """Whether the residual is rounding that would move the dual variable, hence to be ignored.
@@ -371,7 +382,7 @@ class _Integrator:
             rest = np.linalg.solve((self.xi_of_A * slope) @ self.Q, self.to_xi @ residual)
         except np.linalg.LinAlgError:
             return True
-        return not 1e-3 * STEP * self.rtol <= np.linalg.norm(rest) <= 0.1
+        return not 1e-3 * self.tolerance <= np.linalg.norm(rest) <= 0.1
 
     def _choose_coordinates(self) -> None:
         """Factorise diag(rate) A^T = Q R anew if the rates have changed by more than 2."""
@@ -398,13 +409,14 @@ class _Integrator:
         Q, xi_of_A, chart = self.Q, self.xi_of_A, self.here.chart
         pull, zero = self.to_xi @ self.here.residual, np.zeros(Q.shape[1])
         increment, slope = chart.increments(self.rate)
-        left_domain = False
+        v, moving, left_domain = Q @ zero, pull, False  # v and xi' of the latest trial
 
         def velocity(_, xi):
-            nonlocal left_domain
-            self.velocity = pull - xi_of_A @ increment(Q @ xi)
-            left_domain |= not np.isfinite(self.velocity[0])
-            return self.velocity
+            nonlocal v, moving, left_domain
+            v = Q @ xi
+            moving = pull - xi_of_A @ increment(v)
+            left_domain |= not np.isfinite(moving[0])
+            return moving
 
         def jacobian(time, xi):
             weight = slope(Q @ xi)
@@ -413,16 +425,16 @@ class _Integrator:
                 return -(xi_of_A[:, near] * weight[near]) @ Q[near]
             return -(xi_of_A * weight) @ Q
 
-        # LSODA starts as if nothing were stiff, and does not see it below its tolerance.
-        tolerance = max(STEP * self.rtol, 3e-14)
-        speed, unit = np.max(np.abs(pull)), 1.0 / np.sum(slope(Q @ zero) * self.weight)
-        quick = self.quick and isinstance(chart, _GrowthChart) and speed * unit > tolerance
-        first = min(unit, np.sqrt(tolerance) / speed) if quick else self.step_size
+        # LSODA starts as if nothing were stiff, and does not see stiffness below its tolerance.
+        speed, unit = np.max(np.abs(pull)), 1.0 / np.sum(slope(v) * self.weight)
+        quick = self.quick and isinstance(chart, _GrowthChart) and speed * unit > self.tolerance
+        first = min(unit, np.sqrt(self.tolerance) / speed) if quick else self.step_size
         options = {"first_step": first and min(first, spans[-1]), "jac": jacobian}
-        options |= dict.fromkeys(("rtol", "atol"), tolerance if quick else self.rtol)
+        options |= dict.fromkeys(("rtol", "atol"), self.tolerance if quick else self.rtol)
         xi, passed, message, rows = zero, 0.0, "", [zero] * int(np.sum(spans <= 0))
-        slow = SLOW**2 * (pull @ pull)
-        self.quick = True
+        slow, self.quick = SLOW**2 * (pull @ pull), True
+        if len(rows) == len(spans):
+            return rows, xi, passed, message
         try:
             solver = (LSODA if quick else Radau)(velocity, 0.0, zero, spans[-1], **options)
             while solver.status == "running":
@@ -432,7 +444,7 @@ class _Integrator:
                 self.steps_left -= 1
                 wanted = None if quick else solver.h_abs
                 message = solver.step() or ""
-                distance = chart.distance(Q @ solver.y)
+                distance = chart.distance(v)
                 if message or left_domain or not distance < 0.999:
                     if quick:
                         self.quick, message = False, ""
@@ -441,13 +453,13 @@ class _Integrator:
                     elif passed > 0:  # too sharp for the clock of this base point
                         self.step_size, message = 10.0 * np.spacing(passed), ""
                     break
-                reached = spans[len(rows) : np.searchsorted(spans, solver.t, side="right")]
-                if len(reached):
-                    rows.extend(solver.dense_output()(reached).T)
                 xi, passed = solver.y, solver.t
+                if passed >= spans[len(rows)]:
+                    reached = spans[len(rows) : np.searchsorted(spans, passed, side="right")]
+                    rows.extend(solver.dense_output()(reached).T)
                 if not quick:
                     self.step_size = solver.h_abs
-                if distance > FAR or self.velocity @ self.velocity < slow:
+                if distance > FAR or moving @ moving < slow:
                     break
         except (ValueError, np.linalg.LinAlgError) as reason:  # NaN in a linear system
             message = f"the linear systems of the integrator broke down ({reason})"
@@ -463,11 +475,12 @@ class _Integrator:
         return _Points(here.chart.moved(v, self.rate), here.dual + dual, residual)
 
 
-def norm(rows: np.ndarray) -> np.ndarray:
+def _norm(rows: np.ndarray) -> np.ndarray:
     return np.linalg.norm(rows, axis=-1)
 
 
-def _ratio(a, b):
+def _ratio(a: np.ndarray, b: np.ndarray | float) -> np.ndarray:
+    """Return a/b, and 0 for 0/0."""
     return np.divide(a, b, out=np.where(a == 0, 0.0, np.inf), where=b > 0)
 
 
