@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import Radau, odeint
-from scipy.linalg import LinAlgWarning, qr, solve_triangular
+from scipy.integrate import LSODA, Radau, odeint
+from scipy.linalg import qr, solve_triangular
 
 from deepfact.checks import as_count, as_real_array, as_real_number, check_fit
-from deepfact.model import DeepFactorization, MirrorMap, deformed_exponent
+from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem
 
 # A row of a result is called accurate up to this estimated relative error of x.
 ACCURACY = 1e-6
-# Relative error of the dual variable per unit of rtol (measured: 0.001 to 0.03).
-DUAL_ERROR = 0.05
+# Tolerance of a step of LSODA, per unit of rtol and at least, and the relative error of the dual
+# variable per unit of it (measured: 0.1 to 40).
+STEP, LEAST_STEP, DUAL_ERROR = 0.002, 2.3e-14, 50.0
+# Increments are counted from a new base beyond this part of the neighbourhood's radius, and once
+# the velocity is this part of the base's, before rounding of the base's residual shows.
+FAR, SLOW = 0.75, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +138,16 @@ def gradient_flow(
 
     Notes
     -----
-    The step is the Radau IIA method of order 5 with the analytic Jacobian. The integrator sees
-    increments of the dual variable only, in coordinates xi = R delta_nu with
-    diag(s) A^T = Q R and s the present rate of relative change of each product, so that the
-    logarithms of the products move by Q xi: on the support the slack of the dual constraint,
-    of order alpha^(L-2), keeps its relative accuracy. The residual is likewise updated by
-    increments; once it is mere rounding that the products off the support (alpha^L) cannot
-    follow, the flow counts as settled. Section "Dual picture" of ``docs/statements.md``.
+    The steps are those of LSODA, whose tolerance is 0.002 rtol, with the analytic Jacobian, and of
+    Radau IIA of order 5 for other maps than `DeepFactorization` and for the last relaxation. The
+    integrator sees increments of the dual variable only, in coordinates xi = R delta_nu with
+    diag(s) A^T = Q R and s the rate of relative change of each product at the base point, so that
+    the logarithms of the products move by Q xi: on the support the slack of the dual constraint,
+    of order alpha^(L-2), keeps its relative accuracy. A new base point is taken when these rates
+    have grown by 4. The residual is likewise updated by increments; once it is mere rounding that
+    the products off the support (alpha^L) cannot follow, or moves nothing, the flow counts as
+    settled. Times between steps are interpolated. Section "Dual picture" of
+    ``docs/statements.md``.
     """
     check_fit(problem, model)
     rtol = _check_tolerance(rtol)
@@ -163,17 +170,17 @@ def gradient_flow(
     K = len(times)
     x, dual = np.full((K, problem.N), np.nan), np.full((K, problem.M), np.nan)
     error = np.full(K, np.nan)
-    message = ""
     outside = problem.y - rows @ y_rows  # the part of y that no signal reaches, if not rounding
     if np.linalg.norm(outside) <= 1e-12 * np.linalg.norm(problem.y):
         outside = np.zeros(problem.M)
-    for k, time in enumerate(times):
-        message = flow.advance(time)
-        if message:
-            break
-        x[k] = flow.chart.signal()
-        dual[k] = rows @ flow.dual + time * outside
-        error[k] = flow.relative_error()
+    message, done = "", 0
+    while done < K and not message:
+        points, message = flow.advance(times[done:])
+        part = slice(done, done + len(points.dual))
+        x[part] = points.chart.signal()
+        dual[part] = points.dual @ rows.T + times[part, None] * outside
+        error[part] = flow.relative_error(times[part], points)
+        done = part.stop
     loss = 0.5 * np.sum((x @ A.T - problem.y) ** 2, axis=1)
     return FlowResult(times, x, loss, dual, error, *_verdict(times, error, message))
 
@@ -222,17 +229,19 @@ class _DualChart:
         """Return the factor from increments of w to the coordinate v whose size matters."""
         return np.ones_like(self.w)
 
-    def increment(self, v: np.ndarray, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return X(w + v/rate) - X(w) and its derivative in v; not finite outside the domain."""
-        w = self.w + v / rate
-        return self.model.signal(w) - self.x, self.model.signal_derivative(w) / rate
+    def increments(self, rate: np.ndarray) -> tuple[Callable, Callable]:
+        """Return v -> X(w + v/rate) - X(w) and its derivative; not finite outside the domain."""
+        return (
+            lambda v: self.model.signal(self.w + v / rate) - self.x,
+            lambda v: self.model.signal_derivative(self.w + v / rate) / rate,
+        )
 
     def moved(self, v: np.ndarray, rate: np.ndarray) -> _DualChart:
         return _DualChart(self.model, self.w + v / rate)
 
-    def is_far(self, v: np.ndarray) -> bool:  # noqa: ARG002
-        """Whether increments should be counted from a new base point."""
-        return False
+    def distance(self, v: np.ndarray) -> float:  # noqa: ARG002
+        """Return how far away v is, in units of the neighbourhood's radius."""
+        return 0.0
 
     def rounding(self) -> np.ndarray:
         """Return the error of x that comes from the spacing of doubles near w."""
@@ -248,87 +257,115 @@ class _GrowthChart:
 
     def __init__(self, model: DeepFactorization, growth: np.ndarray) -> None:
         self.model, self.growth = model, growth
-        self.sign = np.array([[1.0], [-1.0]])[: len(growth)]
+        self.sign = np.array([[1.0], [-1.0]])[: growth.shape[-2]]
         self.rates = np.exp(model.log_rate + model.theta * growth)
         self.products = np.exp(model.log_product + growth)
 
     def signal(self) -> np.ndarray:
-        x = np.sum(self.sign * self.products, axis=0)
+        x = np.sum(self.sign * self.products, axis=-2)
         if not self.model.signed:
             return x
-        half = 0.5 * (self.growth[0] - self.growth[1])
+        g, h = self.growth[..., 0, :], self.growth[..., 1, :]
+        half = 0.5 * (g - h)
         small = np.abs(half) < 1.0
-        middle = np.exp(self.model.log_product + 0.5 * (self.growth[0] + self.growth[1]))
+        middle = np.exp(self.model.log_product + 0.5 * (g + h))
         return np.where(small, 2.0 * middle * np.sinh(np.where(small, half, 0.0)), x)
 
     def slope(self) -> np.ndarray:
-        return np.sum(self.products * self.rates, axis=0)
+        return np.sum(self.products * self.rates, axis=-2)
 
     def rate(self) -> np.ndarray:
-        return np.max(self.rates, axis=0)
+        return np.max(self.rates, axis=-2)
 
-    def increment(self, v: np.ndarray, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        share = self.rates / rate
-        change = deformed_exponent(self.sign * share * v, self.model.theta)
-        dx = np.sum(self.sign * self.products * np.expm1(change), axis=0)
-        growth = np.exp((1.0 + self.model.theta) * change)
-        return dx, np.sum(self.products * share * growth, axis=0)
+    def increments(self, rate: np.ndarray) -> tuple[Callable, Callable]:
+        theta, share = self.model.theta, self.sign * self.rates / rate
+        signed, steep = self.sign * self.products, self.products * np.abs(share)
+
+        def increment(v):
+            terms = np.expm1(_log_growth(share * v[..., None, :], theta))
+            terms *= signed
+            return terms[..., 0, :] + terms[..., 1, :] if self.model.signed else terms[..., 0, :]
+
+        def slope(v):
+            return np.sum(steep * np.exp((1.0 + theta) * _log_growth(share * v, theta)), axis=0)
+
+        return increment, slope
 
     def moved(self, v: np.ndarray, rate: np.ndarray) -> _GrowthChart:
-        change = deformed_exponent(self.sign * self.rates / rate * v, self.model.theta)
+        change = _log_growth(self.sign * self.rates / rate * v[..., None, :], self.model.theta)
         return _GrowthChart(self.model, self.growth + change)
 
-    def is_far(self, v: np.ndarray) -> bool:
-        return np.max(np.abs(v)) > 0.5
+    def distance(self, v: np.ndarray) -> float:
+        growing = max(v.max(), -v.min()) if self.model.signed else v.max()
+        return (self.model.theta or 0.02) * growing
 
     def rounding(self) -> np.ndarray:
-        return np.zeros(self.growth.shape[1])
+        return np.zeros(self.growth.shape[-1])
+
+
+def _log_growth(v: np.ndarray, theta: float) -> np.ndarray:
+    """Return log e(v) = -log(1 - theta v)/theta, kept finite where a trial step went too far."""
+    if theta == 0:
+        return np.minimum(v, 60.0)
+    lost = np.maximum(-theta * v, 1e-6 - 1.0)
+    return np.log1p(lost, out=lost) / -theta
+
+
+@dataclass(frozen=True)
+class _Points:
+    """One point of the trajectory, or several, one a row; coordinates of dual and residual as A."""
+
+    chart: _DualChart | _GrowthChart
+    dual: np.ndarray
+    residual: np.ndarray
 
 
 class _Integrator:
-    """Radau steps of nu' = y - A X(A^T nu) for a matrix A of full row rank."""
+    """Steps of nu' = y - A X(A^T nu) for a matrix A of full row rank.
+
+    LSODA takes them where the logarithms of products are known, Radau where they are not or where
+    the rest of the motion, being stiff, is too small for LSODA to tell that it is.
+    """
 
     def __init__(self, A, y, chart, rtol, max_steps) -> None:
-        self.A, self.chart, self.rtol, self.steps_left = A, chart, rtol, max_steps
-        self.y = y
-        self.residual = y - A @ chart.signal()
-        self.size = np.linalg.norm(self.residual)
-        self.dual = np.zeros(len(y))
+        self.A, self.y, self.rtol, self.steps_left = A, y, rtol, max_steps
+        self.here = _Points(chart, np.zeros(len(y)), y - A @ chart.signal())
+        self.size = np.linalg.norm(self.here.residual)
+        self.tolerance = max(STEP * rtol, LEAST_STEP)
         self.time = 0.0
-        self.step_size: float | None = None
+        self.step_size: float | None = None  # of Radau
+        self.quick = True
         self.rate: np.ndarray | None = None
 
-    def advance(self, end: float) -> str:
-        """Move to the time ``end``; return the reason if that fails, else an empty string."""
-        if len(self.dual) == 0:  # A = 0: nothing moves
-            self.time = end
+    def advance(self, times: np.ndarray) -> tuple[_Points, str]:
+        """Return the points at the first few times, and the reason if no more can follow."""
         with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", LinAlgWarning)
-            while self.time < end:
-                self._choose_coordinates()
-                if self._is_rounding():
-                    self.time = end
-                    break
-                message = self._segment(end)
-                if message:
-                    return f"stopped at t = {self.time:.6g}: {message}"
-        return ""
+            warnings.simplefilter("ignore")
+            if len(self.y) == 0 or self._is_rounding():  # nothing moves any more
+                here, K = self.here, len(times)
+                chart = here.chart.moved(np.zeros((K, self.A.shape[1])), here.chart.rate())
+                return _Points(chart, *(np.tile(a, (K, 1)) for a in (here.dual, here.residual))), ""
+            start = self.time
+            rows, xi, passed, message = self._segment(times - start)
+            points = self._moved(np.reshape(rows, (-1, len(xi))))
+            self.here = self._moved(xi)
+            self.time = next((t for t in times if t - start == passed), start + passed)
+        return points, message and f"stopped at t = {self.time:.6g}: {message}"
 
-    def relative_error(self) -> float:
-        """Estimate the relative error of x from those of the steps and of the dual variable.
+    def relative_error(self, times: np.ndarray, points: _Points) -> np.ndarray:
+        """Estimate relative errors of x from those of the steps and of the dual variable.
 
         A relative change e of the dual variable acts like a relative change e of the time, so
         that it moves x by e t x'; less than the rounding of the residual does to t x' is nothing.
         """
-        x, slope, eps = self.chart.signal(), self.chart.slope(), np.finfo(float).eps
-        moving = self.time * np.linalg.norm(slope * (self.A.T @ self.residual))
-        noise = self.time * np.linalg.norm(slope[:, None] * self.A.T) * np.linalg.norm(self.y)
-        moving = max(0.0, moving - 16.0 * eps * noise)
-        rounding = np.linalg.norm(self.chart.rounding())
-        absolute = (DUAL_ERROR * self.rtol + 4.0 * eps) * moving + rounding
-        error = self.rtol + (absolute / np.linalg.norm(x) if absolute else 0.0)
-        drift = np.linalg.norm(self.residual - (self.y - self.A @ x))
-        return float(error + (drift / self.size if drift else 0.0))
+        x, slope, eps = points.chart.signal(), points.chart.slope(), np.finfo(float).eps
+        moving = times * _norm(slope * (points.residual @ self.A))
+        noise = times * _norm(slope * _norm(self.A.T)) * np.linalg.norm(self.y)
+        moving = np.maximum(0.0, moving - 16.0 * eps * noise)
+        absolute = (DUAL_ERROR * self.tolerance + 4.0 * eps) * moving
+        absolute = absolute + _norm(points.chart.rounding())
+        drift = _norm(points.residual - (self.y - x @ self.A.T))
+        return self.rtol + _ratio(absolute, _norm(x)) + _ratio(drift, self.size)
 
     def _is_rounding(self) -> bool:
         """Whether the residual is rounding that would move the dual variable, hence to be ignored.
@@ -336,20 +373,20 @@ class _Integrator:
         Where products off the support are smaller than the spacing of doubles near y, the last
         relaxation of the dual variable is beyond float64. It does not move x.
         """
-        eps = np.finfo(float).eps
-        if np.linalg.norm(self.residual) > 4.0 * eps * np.linalg.norm(self.y):
+        self._choose_coordinates()
+        residual = self.here.residual
+        if np.linalg.norm(residual) > 4.0 * np.finfo(float).eps * np.linalg.norm(self.y):
             return False
-        _, slope = self.chart.increment(np.zeros(len(self.rate)), self.rate)
-        pull = self.to_xi @ self.residual
+        slope = self.here.chart.slope() / self.rate
         try:
-            rest = np.linalg.solve((self.xi_of_A * slope) @ self.Q, pull)
+            rest = np.linalg.solve((self.xi_of_A * slope) @ self.Q, self.to_xi @ residual)
         except np.linalg.LinAlgError:
             return True
-        return not np.linalg.norm(rest) <= 0.1
+        return not 1e-3 * self.tolerance <= np.linalg.norm(rest) <= 0.1
 
     def _choose_coordinates(self) -> None:
         """Factorise diag(rate) A^T = Q R anew if the rates have changed by more than 2."""
-        rate = self.chart.rate()
+        rate = self.here.chart.rate()
         if self.rate is not None and np.max(np.abs(np.log(rate / self.rate))) < np.log(2.0):
             return
         rows = rate[:, None] * self.A.T
@@ -362,62 +399,89 @@ class _Integrator:
         self.to_xi = np.empty_like(R)
         self.to_xi[:, self.pivots] = R
         self.xi_of_A = self.to_xi @ self.A
+        self.weight = np.max(np.abs(self.xi_of_A), axis=0) * np.max(np.abs(self.Q), axis=1)
 
-    def _segment(self, end: float) -> str:
-        """Integrate from the present base point until ``end`` or far enough for a new base."""
-        Q, rate, chart = self.Q, self.rate, self.chart
-        left_domain = False
+    def _segment(self, spans: np.ndarray) -> tuple[list, np.ndarray, float, str]:
+        """Integrate from the present point until the last span or far enough for a new base.
 
-        def slope(_, xi):
-            nonlocal left_domain
-            dx, _ = chart.increment(Q @ xi, rate)
-            velocity = self.to_xi @ (self.residual - self.A @ dx)
-            left_domain |= not np.isfinite(velocity).all()
-            return velocity
+        Returns xi at the spans that were reached, xi at the end, the time passed, a message.
+        """
+        Q, xi_of_A, chart = self.Q, self.xi_of_A, self.here.chart
+        pull, zero = self.to_xi @ self.here.residual, np.zeros(Q.shape[1])
+        increment, slope = chart.increments(self.rate)
+        v, moving, left_domain = Q @ zero, pull, False  # v and xi' of the latest trial
 
-        def jacobian(_, xi):
-            return -(self.xi_of_A * chart.increment(Q @ xi, rate)[1]) @ Q
+        def velocity(_, xi):
+            nonlocal v, moving, left_domain
+            v = Q @ xi
+            moving = pull - xi_of_A @ increment(v)
+            left_domain |= not np.isfinite(moving[0])
+            return moving
 
-        span = end - self.time
-        first = None if self.step_size is None else min(self.step_size, span)
-        xi, passed, message = np.zeros(Q.shape[1]), 0.0, ""
+        def jacobian(time, xi):
+            weight = slope(Q @ xi)
+            if quick:  # columns that do nothing within the time passed, a bound on LSODA's step
+                near = np.flatnonzero(weight * self.weight * time > 1e-6)
+                return -(xi_of_A[:, near] * weight[near]) @ Q[near]
+            return -(xi_of_A * weight) @ Q
+
+        # LSODA starts as if nothing were stiff, and does not see stiffness below its tolerance.
+        speed, unit = np.max(np.abs(pull)), 1.0 / np.sum(slope(v) * self.weight)
+        quick = self.quick and isinstance(chart, _GrowthChart) and speed * unit > self.tolerance
+        first = min(unit, np.sqrt(self.tolerance) / speed) if quick else self.step_size
+        options = {"first_step": first and min(first, spans[-1]), "jac": jacobian}
+        options |= dict.fromkeys(("rtol", "atol"), self.tolerance if quick else self.rtol)
+        xi, passed, message, rows = zero, 0.0, "", [zero] * int(np.sum(spans <= 0))
+        slow, self.quick = SLOW**2 * (pull @ pull), True
+        if len(rows) == len(spans):
+            return rows, xi, passed, message
         try:
-            solver = Radau(
-                slope, 0.0, xi, span, rtol=self.rtol, atol=self.rtol, jac=jacobian, first_step=first
-            )
-            slow = 0.1 * np.linalg.norm(solver.f)  # then rounding of the base's residual shows
-            while solver.status == "running" and not chart.is_far(Q @ xi):
+            solver = (LSODA if quick else Radau)(velocity, 0.0, zero, spans[-1], **options)
+            while solver.status == "running":
                 if self.steps_left == 0:
                     message = "max_steps steps were not enough"
                     break
                 self.steps_left -= 1
-                wanted = solver.h_abs
+                wanted = None if quick else solver.h_abs
                 message = solver.step() or ""
-                if message:
-                    if passed > 0:  # too sharp for the clock of this base point: take a new one
+                distance = chart.distance(v)
+                if message or left_domain or not distance < 0.999:
+                    if quick:
+                        self.quick, message = False, ""
+                    elif not message:  # discard the step: NaN may have misled the error estimate
+                        self.step_size = min(solver.step_size, 0.5 * wanted)
+                    elif passed > 0:  # too sharp for the clock of this base point
                         self.step_size, message = 10.0 * np.spacing(passed), ""
                     break
-                if left_domain:  # discard the step: NaN may have misled the error estimate
-                    self.step_size = min(solver.step_size, 0.5 * wanted)
-                    break
                 xi, passed = solver.y, solver.t
-                # A step cut short by the end says nothing against the size wanted.
-                cut = solver.status == "finished"
-                self.step_size = max(solver.h_abs, wanted) if cut else solver.h_abs
-                if np.linalg.norm(solver.f) < slow:
+                if passed >= spans[len(rows)]:
+                    reached = spans[len(rows) : np.searchsorted(spans, passed, side="right")]
+                    rows.extend(solver.dense_output()(reached).T)
+                if not quick:
+                    self.step_size = solver.h_abs
+                if distance > FAR or moving @ moving < slow:
                     break
         except (ValueError, np.linalg.LinAlgError) as reason:  # NaN in a linear system
             message = f"the linear systems of the integrator broke down ({reason})"
-        if passed > 0:
-            self._move(xi, end if passed == span else self.time + passed)
-        return message
+        return rows, xi, passed, message
 
-    def _move(self, xi: np.ndarray, time: float) -> None:
-        v = self.Q @ xi
-        self.residual = self.residual - self.A @ self.chart.increment(v, self.rate)[0]
-        self.chart = self.chart.moved(v, self.rate)
-        self.dual[self.pivots] += solve_triangular(self.R, xi)
-        self.time = time
+    def _moved(self, xi: np.ndarray) -> _Points:
+        """Return the point at the increments xi, or the points at its rows."""
+        here, v = self.here, xi @ self.Q.T
+        increment, _ = here.chart.increments(self.rate)
+        dual = np.empty_like(xi)
+        dual[..., self.pivots] = solve_triangular(self.R, xi.T).T
+        residual = here.residual - increment(v) @ self.A.T
+        return _Points(here.chart.moved(v, self.rate), here.dual + dual, residual)
+
+
+def _norm(rows: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(rows, axis=-1)
+
+
+def _ratio(a: np.ndarray, b: np.ndarray | float) -> np.ndarray:
+    """Return a/b, and 0 for 0/0."""
+    return np.divide(a, b, out=np.where(a == 0, 0.0, np.inf), where=b > 0)
 
 
 def initial_factors(model: DeepFactorization, N: int) -> np.ndarray:

@@ -343,6 +343,21 @@ def test_repeated_times_and_a_single_time():
     np.testing.assert_array_equal(flow.x[2], flow.x[3])
     alone = gradient_flow(problem, model, [2.0])
     np.testing.assert_allclose(alone.x[0], flow.x[2], rtol=1e-9)
+    start = gradient_flow(problem, model, [0.0, 0.0])
+    assert start.success
+    np.testing.assert_array_equal(start.x, flow.x[:2])
+
+
+@pytest.mark.parametrize(("depth", "alpha"), [(2, 1e-8), (3, 1e-3), (np.inf, 1e-4)])
+def test_more_times_do_not_move_the_points(depth, alpha):
+    problem = gaussian_problem(8, 20, 2, seed=0)
+    model = DeepFactorization(depth, alpha)
+    few = gradient_flow(problem, model, np.append(0.0, np.geomspace(1.0, 1e6, 7)))
+    times = np.sort(np.append(few.times, np.geomspace(0.5, 1e6, 500)))
+    many = gradient_flow(problem, model, times)
+    assert few.success or np.max(few.error) < 1e-4
+    same = np.searchsorted(times, few.times)
+    assert np.all(relative_errors(many.x[same], few.x)[1:] <= 2.0 * few.error[1:])
 
 
 def test_out_of_steps_is_said_and_leaves_no_numbers():
