@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from scipy.integrate import LSODA, Radau, odeint
@@ -415,7 +416,7 @@ class _Integrator:
             nonlocal v, moving, left_domain
             v = Q @ xi
             moving = pull - xi_of_A @ increment(v)
-            left_domain |= not np.isfinite(moving[0])
+            left_domain |= not isfinite(moving[0])
             return moving
 
         def jacobian(time, xi):
