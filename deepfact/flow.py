@@ -23,6 +23,9 @@ STEP, LEAST_STEP, DUAL_ERROR = 0.002, 2.3e-14, 50.0
 # Increments are counted from a new base beyond this part of the neighbourhood's radius, and once
 # the velocity is this part of the base's, before rounding of the base's residual shows.
 FAR, SLOW = 0.75, 1e-3
+CLOSE = 0.2  # the same part for Radau, whose coarse steps the far end would slow down
+# Steps between two looks whether LSODA has missed that the equations are stiff, and its most.
+PATIENCE, MOST = 500, 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -433,7 +436,7 @@ class _Integrator:
         options = {"first_step": first and min(first, spans[-1]), "jac": jacobian}
         options |= dict.fromkeys(("rtol", "atol"), self.tolerance if quick else self.rtol)
         xi, passed, message, rows = zero, 0.0, "", [zero] * int(np.sum(spans <= 0))
-        slow, self.quick = SLOW**2 * (pull @ pull), True
+        slow, self.quick, before = SLOW**2 * (pull @ pull), True, self.steps_left
         if len(rows) == len(spans):
             return rows, xi, passed, message
         try:
@@ -460,8 +463,14 @@ class _Integrator:
                     rows.extend(solver.dense_output()(reached).T)
                 if not quick:
                     self.step_size = solver.h_abs
-                if distance > FAR or moving @ moving < slow:
+                if distance > (FAR if quick else CLOSE) or moving @ moving < slow:
                     break
+                if quick and (taken := before - self.steps_left) % PATIENCE == 0:
+                    # Steps that are no longer than stability asks for: taken for not stiff.
+                    short = (passed - solver.t_old) * np.sum(slope(v) * self.weight) < 2.0
+                    if short or taken >= MOST:  # or held up by rounding
+                        self.quick = False
+                        break
         except (ValueError, np.linalg.LinAlgError) as reason:  # NaN in a linear system
             message = f"the linear systems of the integrator broke down ({reason})"
         return rows, xi, passed, message

@@ -509,3 +509,12 @@ def test_bad_arguments_of_the_factor_flow():
         initial_factors(MODEL, 0)
     with pytest.raises(TypeError, match="model"):
         initial_factors(3, 6)
+
+
+@pytest.mark.parametrize("rtol", [1e-8, 1e-10])
+def test_stiffness_that_lsoda_does_not_see_costs_no_more_than_some_steps(rtol):
+    problem = Problem(np.eye(3), [0.5, 1.0, 3.0])
+    model = DeepFactorization(6, 0.03, signed=False)
+    path = gradient_flow(problem, model, times=[6.2e5, 7e5], rtol=rtol, max_steps=10_000)
+    assert path.status != "failed", path.message
+    np.testing.assert_allclose(path.x[-1], problem.y, rtol=1e-6)

@@ -299,7 +299,7 @@ def escape_trials(
             earliest = rates.escape_time(X, y - a, depth, alpha)
             latest = rates.escape_time(X, y - X, depth, alpha)
             times = np.sort(np.concatenate([earliest, latest]))
-            path = gradient_flow(problem, model, times=times)
+            path = gradient_flow(problem, model, times=times, rtol=1e-10)
             if np.max(path.error) > 1e-3:
                 continue
             for i in range(len(y)):
