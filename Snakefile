@@ -283,6 +283,9 @@ rule book:
         figures=rules.statements_hold.input.figures,
         table=rules.statements.output.csv,
         pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
+        benchmarks=sorted(
+            str(path) for path in Path("benchmarks/figures").iterdir()
+        ),
         changelog="CHANGELOG.md",
         package=PACKAGE,
         scripts=["workflow/book.py", "workflow/references.py"],

@@ -19,6 +19,7 @@ from deepfact.statements import checks_to_markdown, read_checks
 from workflow.references import BIBLIOGRAPHY, arxiv_keys
 
 DOCS = Path("docs")
+BENCHMARKS = Path("benchmarks/figures")
 REPOSITORY = "https://github.com/deepfact/deepfact/blob/main/"
 DISPLAYED = re.compile(r"^( *)(\$\$.+?\$\$) *$", re.MULTILINE | re.DOTALL)
 PARAMETERS = {"parameters": "Default parameters", "injected-parameters": "Parameters of this run"}
@@ -33,6 +34,7 @@ def link(text, root=""):
 
     for pattern, replacement in [
         (r"\]\(\.\./notebooks/(\w+\.ipynb)\)", r"](notebooks/\1)"),
+        (r"\]\(\.\./(benchmarks/figures/\w+\.png)\)", r"](\1)"),
         (r"\]\(\.\./", f"]({REPOSITORY}"),
         (r"\[([A-Z][A-Za-z]+\+?\d\d)(?:, ([^\]]+))?\](?!\()", _citation),
         (r"(?<!/)arXiv:([\w./]+\d)", cite),
@@ -126,6 +128,7 @@ def gather(notebooks, figures, folder):
     shutil.copy("CHANGELOG.md", folder / "changelog.md")
     for path in folder.glob("*.md"):
         path.write_text(link(path.read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.copytree(BENCHMARKS, folder / BENCHMARKS)
     names = [path.stem for path in notebooks]
     for part in ("figures", "notebooks"):
         (folder / part).mkdir()

@@ -2,7 +2,8 @@
 
 The rows of the first come from figures/statements.csv, the times from Snakemake's benchmark files:
 run it after the workflow, `make figures readme`; without these files the times stay as they are.
-The second comes from benchmarks/results/targets.csv, which `make benchmarks` writes.
+The second comes from benchmarks/results/targets.csv, which `make benchmarks` writes, and stands in
+docs/speed.md as well.
 """
 
 import csv
@@ -14,6 +15,7 @@ from pathlib import Path
 from deepfact.statements import read_checks
 
 README = Path("README.md")
+SPEED_PAGE = Path("docs/speed.md")
 STATEMENTS = Path("figures/statements.csv")
 LOGS = Path("logs")
 TARGETS = Path("benchmarks/results/targets.csv")
@@ -75,7 +77,7 @@ def read_targets(path):
 
 
 def render_speed(text, targets):
-    """Put the table of targets, a line for all cases of one, into the text of the README."""
+    """Put the table of targets, a line for all cases of one, into a text."""
     lines = ["| what | worst case | best case | target | met |", "|---|---|---|---|---|"]
     for what, rows in targets.items():
         sign = {"<=": "≤", ">=": "≥"}[rows[0]["relation"]]
@@ -100,14 +102,16 @@ def described(row):
 
 
 def main():
-    """Write README.md anew."""
+    """Write README.md and docs/speed.md anew."""
     text = README.read_text(encoding="utf-8")
     checks = read_checks(STATEMENTS)
     notebooks = {check.notebook for check in checks}
     measured = all((LOGS / f"{notebook}.benchmark.tsv").exists() for notebook in notebooks)
     times = measured_times(notebooks) if measured else written_times(text)
-    text = render_speed(render(text, checks, times), read_targets(TARGETS))
-    README.write_text(text, encoding="utf-8")
+    targets = read_targets(TARGETS)
+    README.write_text(render_speed(render(text, checks, times), targets), encoding="utf-8")
+    page = SPEED_PAGE.read_text(encoding="utf-8")
+    SPEED_PAGE.write_text(render_speed(page, targets), encoding="utf-8")
 
 
 if __name__ == "__main__":
