@@ -31,7 +31,6 @@ from deepfact.model import deformed_exponent
 
 # Products below this size (of a signal of size 1) no longer matter and must not underflow.
 _FLOOR = 1e-250
-_CORRECTIONS = 2  # of a step, each at the price of a solve
 _PATIENCE = 12  # iterations without progress after which a run is given up
 # A slack a^theta above exp(_HELD) is held well enough by the dual variable.
 _HELD = -7.0
@@ -133,7 +132,7 @@ def interior_point(
     theta: float,
     signed: bool,
     start: tuple[np.ndarray, np.ndarray] | None = None,
-    max_iterations: int = 100,
+    max_iterations: int = 150,
 ) -> InteriorPointResult:
     """Solve A x = y with x = X(A^T nu) for a deep factorisation.
 
@@ -157,7 +156,7 @@ def interior_point(
         Signal (N,) and dual (M,) of the limit for another depth or init scale, from which Newton
         steps are tried first (default: none). The dual is then known as far as y determines it.
     max_iterations : int, optional
-        Most factorisations (default: 100).
+        Most factorisations (default: 150).
 
     Returns
     -------
@@ -180,10 +179,12 @@ def interior_point(
         if found is not None:
             return InteriorPointResult(scale * curve.signal(found[0]), found[1], count, True)
     level = np.abs(min_norm).mean() / scale or 1.0
-    # On degenerate faces rounding decides whether an iteration is lost: another start may not be.
-    for start in (1.0, 3.0, 0.3):
+    # On degenerate faces rounding decides whether a run is lost: a more cautious one, or one from
+    # another start, may not be.
+    for start, corrections in ((1.0, 2), (1.0, 0), (3.0, 0), (0.3, 0)):
+        left = max_iterations - count
         x, eta, met, more = _come_down(
-            A, y / scale, min_norm / scale, start * level, curve, max_iterations - count
+            A, y / scale, min_norm / scale, start * level, curve, left, corrections
         )
         count += more
         if met or count >= max_iterations:
@@ -200,7 +201,7 @@ def _curve(log_product, scale: float, rate, theta: float, signed: bool) -> _Curv
     return _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
 
 
-def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
+def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, corrections: int):
     """Return (x, eta, whether the equations are met, factorisations) of one run of the method."""
     theta, log_a = curve.theta, curve.log_a
     p = np.maximum(np.maximum(curve.signs * min_norm, 0.0) + level, 2 * np.exp(log_a))
@@ -220,7 +221,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
             break
         solve = _factorise(st, curve, (st.p / (curve.lag(st.p) + st.s)).sum(0))
         count += 1
-        if solve is None or not _advance(st, curve, solve, size):
+        if solve is None or not _advance(st, curve, solve, size, corrections):
             break
         error = np.linalg.norm(st.y - st.A @ curve.signal(st.p)) / size
         gap = np.sum(st.p * st.s / np.maximum(1.0, st.sigma)) / np.sum(st.p)
@@ -240,8 +241,11 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int):
     return x, st.outside(eta), met, count
 
 
-def _advance(st: _State, curve: _Curve, solve, size: float) -> bool:
-    """Take one predictor-corrector step in place; return whether it is finite."""
+def _advance(st: _State, curve: _Curve, solve, size: float, corrections: int) -> bool:
+    """Take one predictor-corrector step in place; return whether it is finite.
+
+    Up to ``corrections`` centrality corrections lengthen it, each at the price of a solve.
+    """
     theta, lag = curve.theta, curve.lag(st.p)
     error = st.y - st.A @ curve.signal(st.p)
     drift = curve.above(st.p, st.v, st.sigma) - st.s
@@ -272,7 +276,7 @@ def _advance(st: _State, curve: _Curve, solve, size: float) -> bool:
     goal = centre * mean - dp * ds
     step = direction(goal)
     primal, dual = lengths(*step[2:], keep)
-    for _ in range(_CORRECTIONS):
+    for _ in range(corrections):
         if min(primal, dual) > 0.9:
             break
         _, _, dp, ds = step
