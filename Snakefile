@@ -283,9 +283,7 @@ rule book:
         figures=rules.statements_hold.input.figures,
         table=rules.statements.output.csv,
         pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
-        benchmarks=sorted(
-            str(path) for path in Path("benchmarks/figures").iterdir()
-        ),
+        benchmarks=sorted(str(path) for path in Path("benchmarks/figures").glob("*")),
         changelog="CHANGELOG.md",
         package=PACKAGE,
         scripts=["workflow/book.py", "workflow/references.py"],

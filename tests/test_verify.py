@@ -96,10 +96,22 @@ def test_tolerances_are_stated_for_every_committed_number_and_used():
         columns, rows = verify.read_table(path)
         for column in columns:
             for row in rows:
-                if not verify.is_exact(row[column]):
-                    used.add(id(verify.find(tolerances, path.name, column, row)))
+                exact = verify.is_exact(row[column])
+                chosen = [each for each in tolerances if each.whole == exact]
+                tolerance = verify.find(chosen, path.name, column, row)
+                assert exact or tolerance, (path.name, column, row)
+                used |= {id(tolerance)} if tolerance else set()
     assert used == {id(tolerance) for tolerance in tolerances}
     assert all(tolerance.because for tolerance in tolerances)
+
+
+def test_whole_numbers_differ_only_where_that_is_allowed(tmp_path):
+    (tmp_path / "b").mkdir()
+    for path, count in ((tmp_path / "a.csv", 15), (tmp_path / "b/a.csv", 16)):
+        path.write_text(f"solves\n{count}\n", encoding="utf-8")
+    one = verify.Tolerance("rounding", column="solves", absolute=1.0, whole=True)
+    for tolerances, count in (([one], 0), ([], 1), ([verify.Tolerance("", absolute=1.0)], 1)):
+        assert len(verify.compare(tmp_path / "a.csv", tmp_path / "b/a.csv", tolerances)) == count
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)

@@ -37,6 +37,8 @@ class Tolerance:
         Regular expressions for the cells in other columns of the same row; default all rows.
     relative, absolute : float, optional
         The two numbers; default 0.
+    whole : bool, optional
+        Whether it is for whole numbers, which else must be the same; default False.
     """
 
     because: str
@@ -45,6 +47,7 @@ class Tolerance:
     where: dict = field(default_factory=dict)
     relative: float = 0.0
     absolute: float = 0.0
+    whole: bool = False
 
     def matches(self, file, column, row):
         """Whether it is for this cell."""
@@ -117,10 +120,13 @@ def compare(committed, rebuilt, tolerances):
             old, new = row[column], new_row[column]
             if old == new:
                 continue
-            if is_exact(old) or is_exact(new):
+            exact = is_exact(old) or is_exact(new)
+            tolerance = find([t for t in tolerances if t.whole == exact], name, column, row)
+            if tolerance is None and not exact:
+                raise LookupError(f"no tolerance for {name}, {column}")
+            if tolerance is None:
                 size, allowed = math.inf, "must be the same"
             else:
-                tolerance = find(tolerances, name, column, row)
                 a, b = float(old), float(new)
                 if tolerance.allows(a, b):
                     continue
@@ -136,11 +142,8 @@ def compare(committed, rebuilt, tolerances):
 
 
 def find(tolerances, file, column, row):
-    """Return the first tolerance that matches."""
-    for tolerance in tolerances:
-        if tolerance.matches(file, column, row):
-            return tolerance
-    raise LookupError(f"no tolerance for {file}, {column}")
+    """Return the first tolerance that matches, or None."""
+    return next((t for t in tolerances if t.matches(file, column, row)), None)
 
 
 def verify(committed, rebuilt, tolerances):
