@@ -25,7 +25,7 @@ STEP, LEAST_STEP, DUAL_ERROR = 0.002, 2.3e-14, 50.0
 FAR, SLOW = 0.75, 1e-3
 CLOSE = 0.2  # the same part for Radau, whose coarse steps the far end would slow down
 # Steps between two looks whether LSODA has missed that the equations are stiff, and its most.
-PATIENCE, MOST = 500, 10_000
+PATIENCE, MOST = 1000, 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -466,8 +466,8 @@ class _Integrator:
                 if distance > (FAR if quick else CLOSE) or moving @ moving < slow:
                     break
                 if quick and (taken := before - self.steps_left) % PATIENCE == 0:
-                    # Steps that are no longer than stability asks for: taken for not stiff.
-                    short = (passed - solver.t_old) * np.sum(slope(v) * self.weight) < 2.0
+                    # Steps about as long as stability asks for, so late: taken for not stiff.
+                    short = (passed - solver.t_old) * np.sum(slope(v) * self.weight) < 10.0
                     if short or taken >= MOST:  # or held up by rounding
                         self.quick = False
                         break
