@@ -14,6 +14,7 @@ splits into sigma = (a/p)^theta + theta s. Numerically,
 * a step's matrix is A D A^T with D = p/((a/p)^theta + s), and D spans hundreds of orders of
   magnitude. Once it has a gap, the rows of A are rotated so that the columns above the gap have
   exact zeros below their rank: the matrix is then graded by rows, which Cholesky respects.
+  Before that, early steps need it in single precision only.
 
 See "Numerics" in ``docs/statements.md``.
 """
@@ -24,8 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
-from scipy.linalg.lapack import dgeqp3, dormqr, dpotrf, dpotrs, dtrtrs
+from scipy.linalg.blas import dsyrk, ssyrk
+from scipy.linalg.lapack import dgeqp3, dormqr, dpotrf, dpotrs, dtrtrs, spotrf, spotrs
 
 from deepfact.model import deformed_exponent
 
@@ -34,6 +35,7 @@ _FLOOR = 1e-250
 _PATIENCE = 12  # iterations without progress after which a run is given up
 # A slack a^theta above exp(_HELD) is held well enough by the dual variable.
 _HELD = -7.0
+_RIDGES = 10.0 ** np.arange(-15, -6)  # tried in turn where rounding spoils a Cholesky factor
 _GAP = 1e-7  # sum of p s, relative to the l1 norm, from which the last phase takes over
 
 
@@ -48,6 +50,8 @@ class _State:
     v: np.ndarray  # (branches, N), +-c A^T eta
     sigma: np.ndarray  # (branches, N), slacks 1 - theta v
     eta: np.ndarray  # (M,), k nu
+    error: np.ndarray  # (M,), y - A x
+    single: np.ndarray | None = None  # A in single precision, while steps may be that rough
     turned: np.ndarray | None = None  # Q^T (M, M), or None for the identity
     rank: int | None = None  # rows that reach the columns above the gap of D, if rotated
     rest_size: float = 0.0  # size of the entries of the other rows
@@ -173,7 +177,7 @@ def interior_point(
     curve = _curve(log_product, scale, rate, theta, signed)
     count = 0
     if start is not None and y.any():
-        st = _State(A, y / scale, *np.zeros((4, 1, 1)), np.zeros(len(y)))
+        st = _State(A, y / scale, *np.zeros((4, 1, 1)), *np.zeros((2, len(y))))
         guess = _from_limit(A, curve, start[0] / scale, start[1])
         found, count, _ = _follow(st, curve, [guess], graded=False)
         if found is not None:
@@ -206,16 +210,22 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, correc
     theta, log_a = curve.theta, curve.log_a
     p = np.maximum(np.maximum(curve.signs * min_norm, 0.0) + level, 2 * np.exp(log_a))
     zero = np.zeros_like(p)
-    st = _State(A, y, p, zero, zero, zero + 1.0, np.zeros(len(y)))
+    error = y - A @ curve.signal(p)
+    st = _State(A, y, p, zero, zero, zero + 1.0, np.zeros(len(y)), error)
     st.s = curve.above(p, zero, st.sigma)
     size = np.linalg.norm(y) or np.linalg.norm(A.sum(axis=1)) * level
     # Where the support's slack a^theta is not small, the dual variable holds every product.
     holds = theta * np.min(log_a) > -3.0
     finish = _descend if holds else _refine
-    count, met, goal, best, lost = 0, False, _GAP, np.inf, 0
+    # The smaller a is, the nearer to the limit do Newton steps start to converge quickly.
+    goal = _GAP if theta > 0 else max(1e-10, min(_GAP, float(np.exp(np.min(log_a) / 3))))
+    # Steps that converge quickly need directions as good: the last ones, if theta > 0.
+    rough = 0.1 if theta > 0 else 1e-5
+    count, met, best, lost = 0, False, np.inf, 0
     nearest = None
     if holds and np.min(log_a) > np.log(0.3 * level):
         x, eta, met, count = finish(st, curve, size)
+    st.single = st.A.astype(np.float32)
     while not met and count < max_iterations and lost < _PATIENCE:
         if nearest and (lost or best < 1e-13):
             break
@@ -223,9 +233,12 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, correc
         count += 1
         if solve is None or not _advance(st, curve, solve, size, corrections):
             break
-        error = np.linalg.norm(st.y - st.A @ curve.signal(st.p)) / size
+        st.error = st.y - st.A @ curve.signal(st.p)
+        error = np.linalg.norm(st.error) / size
         gap = np.sum(st.p * st.s / np.maximum(1.0, st.sigma)) / np.sum(st.p)
         best, lost = (error + gap, 0) if error + gap < 0.9 * best else (best, lost + 1)
+        if lost or error + gap < rough:
+            st.single = None
         near = error < goal and gap < goal
         if near and theta > 0 and not holds:
             near = _resolved(st, curve)
@@ -246,8 +259,7 @@ def _advance(st: _State, curve: _Curve, solve, size: float, corrections: int) ->
 
     Up to ``corrections`` centrality corrections lengthen it, each at the price of a solve.
     """
-    theta, lag = curve.theta, curve.lag(st.p)
-    error = st.y - st.A @ curve.signal(st.p)
+    theta, lag, error = curve.theta, curve.lag(st.p), st.error
     drift = curve.above(st.p, st.v, st.sigma) - st.s
     product = st.p * st.s
 
@@ -306,21 +318,32 @@ def _factorise(st: _State, curve: _Curve, slope):
     if not np.isfinite(slope).all():
         return None
     _rebase(st, slope)
-    rows = st.A * np.sqrt(slope)
+    root = np.sqrt(slope)
+    if st.single is not None:
+        size = root.max()
+        solve = _cholesky(st.single * (root / size).astype(np.float32), ridges=())
+        if solve is not None:
+            return lambda b: solve((b / size).astype(np.float32)) / size
+        st.single = None
+    return _cholesky(st.A * root)
+
+
+def _cholesky(rows: np.ndarray, ridges=_RIDGES):
+    """Return the solver of rows rows^T d = b in their precision, or None if not definite."""
     # BLAS and LAPACK themselves: on small problems what surrounds them costs more than their work.
-    gram = dsyrk(1.0, rows.T, trans=1, lower=1)
+    double = rows.dtype == np.float64
+    syrk, potrf, potrs = (dsyrk, dpotrf, dpotrs) if double else (ssyrk, spotrf, spotrs)
+    gram = syrk(1.0, rows.T, trans=1, lower=1)
     sizes = np.sqrt(np.diag(gram))
     if not (np.isfinite(sizes).all() and sizes.all()):
         return None
     gram /= sizes
     gram /= sizes[:, None]
-    ridge = 0.0
-    while ridge < 1e-6:
-        factor, failed = dpotrf(gram, lower=1, clean=0)
-        if not failed:
-            return lambda b: dpotrs(factor, b / sizes, lower=1)[0] / sizes
-        ridge = max(1e-15, 10 * ridge)
+    for ridge in (0.0, *ridges):
         gram[np.diag_indices_from(gram)] = 1.0 + ridge
+        factor, failed = potrf(gram, lower=1, clean=0)
+        if not failed:
+            return lambda b: potrs(factor, b / sizes, lower=1)[0] / sizes
     return None
 
 
@@ -360,8 +383,9 @@ def _rebase(st: _State, slope) -> None:
         return
     st.A = turn(st.A)
     st.A[rank:, face] = 0.0
+    st.single = None  # D spans more by now than that resolves
     st.rank, st.rest_size = rank, np.linalg.norm(st.A[rank:]) / np.sqrt(N)
-    st.y, st.eta = turn(np.column_stack([st.y, st.eta])).T
+    st.y, st.eta, st.error = turn(np.column_stack([st.y, st.eta, st.error])).T
     if np.linalg.norm(st.y[rank:]) < 1e-13 * np.linalg.norm(st.y):
         st.y[rank:] = 0.0
     st.turned = turn(np.eye(M) if st.turned is None else st.turned)
@@ -477,6 +501,8 @@ def _newton(st: _State, curve: _Curve, size: float, point, free, solve, graded=T
     theta = curve.theta
     p, v, sigma, eta = point
     error_of_best = np.inf
+    columns = np.flatnonzero(free.any(axis=0))
+    A_free = st.A[:, columns]
     for _ in range(15):
         lag = np.where(free, curve.lag(p), sigma)
         drift = np.where(free, curve.above(p, v, sigma), 0.0)
@@ -493,7 +519,7 @@ def _newton(st: _State, curve: _Curve, size: float, point, free, solve, graded=T
         point, error_of_best = (p, v, sigma, eta), off
         if not contracted or off < 1e-15:
             break
-        d_eta = solve(error + st.A @ pull)
+        d_eta = solve(error + A_free @ pull[columns])
         dv = curve.signs * (curve.rate * (st.A.T @ d_eta))
         growth = (dv - drift) / lag
         # At most e^2 for what follows the dual, and no product falls by more than nine tenths.
@@ -628,7 +654,7 @@ def interior_point_path(
     Source: section "Dual picture" of ``docs/statements.md``; derived here.
     """
     scale = np.abs(min_norm).max()
-    st = _State(A, y / scale, *np.zeros((4, 1, 1)), np.zeros(len(y)))
+    st = _State(A, y / scale, *np.zeros((4, 1, 1)), *np.zeros((2, len(y))))
     results: list[InteriorPointResult] = []
     known: list[tuple] = []  # log a, products and dual of the two scales before
     last = None  # the last factorisation and its slope
@@ -636,9 +662,7 @@ def interior_point_path(
         curve = _curve(log_product, scale, rate, theta, signed)
         found = None
         if known:
-            guesses = [_extrapolated(A, curve, known)]
-            if len(known) > 1:
-                guesses.append(_extrapolated(A, curve, known[-1:]))
+            guesses = (_extrapolated(A, curve, part) for part in (known, known[-1:]))
             found, count, last = _follow(st, curve, guesses, last)
         if found is None:
             result = interior_point(A, y, min_norm, log_product, rate, theta, signed)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, nnls
 
+from deepfact import interior_point
 from deepfact.limit import flow_limit, limit_path
 from deepfact.model import DeepFactorization, MirrorMap
 from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_problem
@@ -190,6 +191,32 @@ def test_inconsistent_measurements_say_so():
     limit = flow_limit(Problem(A, [1.0, 2.0]), DeepFactorization(3, 1e-3))
     assert limit.status == "infeasible"
     np.testing.assert_allclose(A @ limit.x, [1.5, 1.5], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-100, 1e-30, 1e-15, 1e15, 1e30, 1e100])
+@pytest.mark.parametrize(("depth", "alpha"), [(2, 1e-8), (3, 1e-4)])
+def test_size_of_the_matrix_plays_no_role(depth, alpha, size):
+    """Also beyond the range of single precision, in which the first steps are taken."""
+    problem, model = gaussian_problem(20, 60, 4, seed=3), DeepFactorization(depth, alpha)
+    limit = flow_limit(problem, model)
+    other = flow_limit(Problem(size * problem.A, size * problem.y), model)
+    assert other.success
+    assert other.residual < 1e-12
+    np.testing.assert_allclose(other.x, limit.x, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(other.gap, limit.gap, rtol=1e-6)
+
+
+def test_first_steps_are_taken_in_single_precision(monkeypatch):
+    used = []
+    cholesky = interior_point._cholesky
+    monkeypatch.setattr(
+        interior_point,
+        "_cholesky",
+        lambda rows, *a, **k: used.append(rows.dtype) or cholesky(rows, *a, **k),
+    )
+    flow_limit(gaussian_problem(20, 60, 4, seed=3), DeepFactorization(3, 1e-4))
+    assert used[0] == np.float32
+    assert used[-1] == np.float64
 
 
 def test_scaling_covariance():
