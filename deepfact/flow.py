@@ -369,6 +369,7 @@ class _Integrator:
         absolute = (DUAL_ERROR * self.tolerance + 4.0 * eps) * moving
         absolute = absolute + _norm(points.chart.rounding())
         drift = _norm(points.residual - (self.y - x @ self.A.T))
+        drift = np.maximum(0.0, drift - 16.0 * eps * np.linalg.norm(self.y))
         return self.rtol + _ratio(absolute, _norm(x)) + _ratio(drift, self.size)
 
     def _is_rounding(self) -> bool:

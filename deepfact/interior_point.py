@@ -57,9 +57,9 @@ class _State:
     rest_size: float = 0.0  # size of the entries of the other rows
     face: np.ndarray | None = None  # columns above the gap of D
     tight: np.ndarray | None = None  # columns with a small slack
-    row_space: np.ndarray | None = (
-        None  # orthonormal basis of their slacks where they are dependent
-    )
+    # orthonormal basis of their slacks where they are dependent
+    row_space: np.ndarray | None = None
+    settled: bool = False  # whether slacks on the support are near the curve
 
     def outside(self, eta: np.ndarray) -> np.ndarray:
         """Return a dual variable of the rotated rows for those of the problem."""
@@ -160,7 +160,7 @@ def interior_point(
         Signal (N,) and dual (M,) of the limit for another depth or init scale, from which Newton
         steps are tried first (default: none). The dual is then known as far as y determines it.
     max_iterations : int, optional
-        Most factorisations (default: 150).
+        Factorisations after which no other step down begins (default: 150).
 
     Returns
     -------
@@ -185,10 +185,10 @@ def interior_point(
     level = np.abs(min_norm).mean() / scale or 1.0
     # On degenerate faces rounding decides whether a run is lost: a more cautious one, or one from
     # another start, may not be.
-    for start, corrections in ((1.0, 2), (1.0, 0), (3.0, 0), (0.3, 0)):
+    for height, corrections in ((1.0, 2), (1.0, 0), (3.0, 0), (0.3, 0)):
         left = max_iterations - count
         x, eta, met, more = _come_down(
-            A, y / scale, min_norm / scale, start * level, curve, left, corrections
+            A, y / scale, min_norm / scale, height * level, curve, left, corrections
         )
         count += more
         if met or count >= max_iterations:
@@ -213,7 +213,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, correc
     error = y - A @ curve.signal(p)
     st = _State(A, y, p, zero, zero, zero + 1.0, np.zeros(len(y)), error)
     st.s = curve.above(p, zero, st.sigma)
-    size = np.linalg.norm(y) or np.linalg.norm(A.sum(axis=1)) * level
+    size = np.linalg.norm(y) or np.linalg.norm(np.abs(A).sum(axis=1)) * level
     # Where the support's slack a^theta is not small, the dual variable holds every product.
     holds = theta * np.min(log_a) > -3.0
     finish = _descend if holds else _refine
@@ -225,7 +225,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, correc
     nearest = None
     if holds and np.min(log_a) > np.log(0.3 * level):
         x, eta, met, count = finish(st, curve, size)
-    st.single = st.A.astype(np.float32)
+    st.single = None if met else st.A.astype(np.float32)
     while not met and count < max_iterations and lost < _PATIENCE:
         if nearest and (lost or best < 1e-13):
             break
@@ -380,6 +380,7 @@ def _rebase(st: _State, slope) -> None:
     diagonal = np.abs(np.diag(R)) / weight[pivots[: len(R)]]
     rank = int(np.sum(diagonal > 1e-11 * diagonal.max()))
     if rank == M:
+        st.rank = None
         return
     st.A = turn(st.A)
     st.A[rank:, face] = 0.0

@@ -135,7 +135,7 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
         target, feasible = A @ least, False
     x, dual, iterations, converged = _solve(A, target, pseudo, least, model, start)
     if not converged and isinstance(model, DeepFactorization) and not model.signed:
-        nearest, distance = nnls(A, target)
+        nearest, distance = _nonnegative_least_squares(pseudo, target)
         if distance > _CONSISTENT * norm_y:
             feasible = False
             x, dual, iterations, converged, target = _solve_on_face(A, target, nearest, model)
@@ -191,7 +191,7 @@ def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[Li
     shape = _relative_rate(first)
     for model in models:
         if (model.depth, model.signed) != (first.depth, first.signed) or not np.allclose(
-            _relative_rate(model), shape, rtol=1e-12
+            _relative_rate(model), shape, rtol=1e-12, atol=0.0
         ):
             raise ValueError("models must differ in alpha only, by a common factor")
     if isinstance(problem.A, LinearOperator):
@@ -304,6 +304,23 @@ def _solve(A, y, pseudo, least, model, start=None):
         # By Gordan's alternative, only z = 0 is nonnegative with A z = 0.
         return np.zeros(A.shape[1]), dual, result.iterations, True
     return result.x, dual, result.iterations, result.converged
+
+
+def _nonnegative_least_squares(pseudo, y):
+    """Return a minimiser of ||A z - y|| over z >= 0 and the distance, 0 where none was found.
+
+    On matrices with dependent rows, and on some others, nnls may return what is no minimiser, or
+    not end (issue 25389 of scipy): hence the reduced rows, and the conditions of optimality.
+    """
+    A, y = pseudo.reduced, pseudo.restrict(y)
+    try:
+        z, distance = nnls(A, y)
+    except RuntimeError:  # out of iterations
+        return np.zeros(A.shape[1]), 0.0
+    gradient = A.T @ (A @ z - y)
+    allowed = pseudo.column_norm * (1e-9 * distance + 1e-14 * np.linalg.norm(y))
+    optimal = gradient.min() >= -allowed and np.abs(gradient * z).max() <= allowed * z.max()
+    return z, distance if optimal else 0.0
 
 
 def _solve_on_face(A, y, nearest, model):

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from deepfact.basis_pursuit import basis_pursuit
-from deepfact.checks import as_count, as_real_number
+from deepfact.checks import as_count, as_real_array, as_real_number
 from deepfact.limit import LimitResult, flow_limit
 from deepfact.model import DeepFactorization
 from deepfact.problem import gaussian_problem
@@ -134,6 +133,8 @@ def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
         if near and norm - limit.lower_bound <= tolerance * norm:
             return True, False
     best = basis_pursuit(problem, nonnegative=nonnegative)
+    if not best.success:
+        raise ArithmeticError(f"basis pursuit: {best.message}")
     return bool(np.linalg.norm(best.x - x_true) <= tolerance * size), True
 
 
@@ -177,7 +178,7 @@ def phase_transition(
     """Measure how often flows of depth 1, 2, 3 and basis pursuit recover s-sparse vectors.
 
     Every method sees the same instances. The seed of a trial depends on ``seed``, N, M, s and the
-    trial alone: not on workers, order or the other cells. Cells with s >= M are not run: M
+    trial alone: not on workers, order or the other cells. Cells with s > M are not run: M
     equations do not fix s unknowns even where the support is known, so every method fails almost
     surely.
 
@@ -219,12 +220,19 @@ def phase_transition(
     -----
     Statement S14 of ``docs/statements.md``.
     """
-    as_count("N", N, minimum=1)
-    as_count("trials", trials, minimum=1)
-    as_count("seed", seed, minimum=0)
-    as_real_number("tolerance", tolerance, above=0.0)
+    N = as_count("N", N, minimum=1)
+    trials = as_count("trials", trials, minimum=1)
+    seed = as_count("seed", seed, minimum=0)
+    tolerance = as_real_number("tolerance", tolerance, above=0.0)
+    log_alphas = as_real_array("log_alphas", log_alphas, ndim=1)
+    if len(log_alphas) != 2:
+        raise ValueError(f"log_alphas must be those of depth 2 and 3, got {len(log_alphas)}")
+    workers = _cores() if workers is None else as_count("workers", workers, minimum=1)
+    cells = [
+        (as_count("cells' M", M, minimum=1), as_count("cells' s", s, minimum=0)) for M, s in cells
+    ]
     for M, s in cells:
-        if as_count("cells' M", M, minimum=1) > N or as_count("cells' s", s, minimum=0) > N:
+        if max(M, s) > N:
             raise ValueError(f"cells must have M <= N and s <= N = {N}, got ({M}, {s})")
     methods = tuple(methods)
     if not methods or methods != tuple(name for name in METHODS if name in methods):
@@ -239,7 +247,7 @@ def phase_transition(
                 if record[0] == stamp:
                     done[record[1], record[2]] = record[1:]
     for M, s in cells:
-        if s >= M:
+        if s > M:
             done[M, s] = [M, s, [0] * len(methods), [0] * (len(methods) - 1), 0]
     tasks = [
         (M, N, s, trials, bool(nonnegative), settings[2], tolerance, seed, methods, (N, M, s))
@@ -275,12 +283,16 @@ def _stamp(N, settings) -> str:
     return hashlib.sha256(repr((N, settings)).encode() + code).hexdigest()[:16]
 
 
+def _cores() -> int:
+    """Return how many cores this process may use, all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def _run(tasks, workers):
     """Yield the cells' records as they finish, with a progress bar where somebody watches."""
-    count = workers if workers is not None else len(os.sched_getaffinity(0))
-    bar = {"total": len(tasks), "unit": "cell", "disable": not sys.stderr.isatty()}
-    if count == 1 or len(tasks) < 2:
+    bar = {"total": len(tasks), "unit": "cell", "disable": None}
+    if workers == 1 or len(tasks) < 2:
         yield from tqdm(map(_cell, tasks), **bar)
         return
-    with ProcessPoolExecutor(count) as pool:
+    with ProcessPoolExecutor(workers) as pool:
         yield from tqdm(pool.map(_cell, tasks, chunksize=1), **bar)

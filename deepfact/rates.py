@@ -143,6 +143,8 @@ def first_order_correction(
         If an argument is of the wrong kind or shape; ``x`` is not the unique nondegenerate
         minimiser; or, at depth 2, the least certificate is attained at fewer or more entries than
         the M - s + 1 of the generic case.
+    ArithmeticError
+        If the depth is so near 2 that (1 - rho)^(-L/(L-2)) leaves the range of float64.
 
     Notes
     -----
@@ -782,6 +784,7 @@ def _deep_correction(A, x, support, nu, depth, nonnegative):
     )
 
 
+@np.errstate(over="ignore")
 def _central_step(start, B, power, nonnegative):
     """Minimise sum phi(start + B z), phi' = (1 - r)^-power [- (1 + r)^-power], by Newton."""
     z = np.zeros(B.shape[1])
@@ -801,6 +804,8 @@ def _central_step(start, B, power, nonnegative):
     r, last = start, np.inf
     for _ in range(200):
         root = np.sqrt(curvature(r))
+        if not (np.isfinite(root).all() and np.isfinite(slope(r)).all()):
+            raise ArithmeticError("the certificate's powers leave the range of float64")
         # Least squares: the Hessian's square root is better conditioned than the Hessian.
         step = np.linalg.lstsq(root[:, None] * B, -slope(r) / root, rcond=None)[0]
         decrement = float(np.linalg.norm(root * (B @ step)))

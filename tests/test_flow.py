@@ -518,3 +518,12 @@ def test_stiffness_that_lsoda_does_not_see_costs_no_more_than_some_steps(rtol):
     path = gradient_flow(problem, model, times=[6.2e5, 7e5], rtol=rtol, max_steps=10_000)
     assert path.status != "failed", path.message
     np.testing.assert_allclose(path.x[-1], problem.y, rtol=1e-6)
+
+
+def test_a_start_that_is_all_but_the_solution():
+    """The residual at the start is rounding, and so is every later one."""
+    problem = gaussian_problem(20, 60, 3, seed=0)
+    start = Problem(problem.A, problem.A @ np.full(60, 0.01))
+    flow = gradient_flow(start, DeepFactorization(2, 0.1, signed=False))
+    assert flow.status == "success"
+    np.testing.assert_allclose(flow.x[-1], 0.01, rtol=1e-9)

@@ -219,6 +219,48 @@ def test_first_steps_are_taken_in_single_precision(monkeypatch):
     assert used[-1] == np.float64
 
 
+def test_no_measurement_and_rows_that_sum_to_zero():
+    model = DeepFactorization(2, [1.0, 2.0], signed=False)
+    limit = flow_limit(Problem([[1.0, -1.0]], [0.0]), model)
+    assert limit.status == "converged"
+    np.testing.assert_allclose(limit.x, 2.0, rtol=1e-10)
+
+
+def test_nonzeros_of_very_different_size():
+    """A face of fewer columns is seen first, and as many as rows later."""
+    for depth, alpha in ((3, 1e-8), (4, 1e-6), (2, 1e-12)):
+        for small in (1e-3, 1e-6, 1e-9):
+            limit = flow_limit(
+                Problem([[1.0, 0.0, 0.1], [0.0, 1.0, 0.1]], [1.0, small]),
+                DeepFactorization(depth, alpha),
+            )
+            assert limit.success
+            np.testing.assert_allclose(limit.x[:2], [1.0, small], rtol=1e-3)
+
+
+def test_nonnegative_least_squares_that_fail_are_no_verdict(monkeypatch):
+    """What nnls returns on some matrices is no minimiser: nothing is then called infeasible."""
+    problem = Problem([[1.0, 1.0]], [-1.0])
+    model = DeepFactorization(3, 1e-2, signed=False)
+    assert flow_limit(problem, model).status == "infeasible"
+    for wrong in ((np.array([1.0, 0.0]), 2.0), None):
+
+        def other(*_, wrong=wrong):
+            if wrong is None:
+                raise RuntimeError("too many iterations")
+            return wrong
+
+        monkeypatch.setattr("deepfact.limit.nnls", other)
+        assert flow_limit(problem, model).status == "stalled"
+
+
+def test_path_refuses_shapes_that_differ_where_alpha_is_small():
+    problem = Problem([[1.0, 1e9]], [1e4])
+    models = [DeepFactorization(4, [1.0, small]) for small in (1e-4, 1e-5)]
+    with pytest.raises(ValueError, match="by a common factor"):
+        limit_path(problem, models)
+
+
 def test_scaling_covariance():
     """y -> c y, a -> c a multiplies the limit by c (statement S3)."""
     problem = rademacher_problem(20, 50, 4, seed=0)

@@ -83,6 +83,25 @@ def test_easy_and_impossible_cells():
     assert result.recovered[3][0] == 0
 
 
+def test_as_many_nonzeros_as_measurements():
+    """With M = N = s the solution is unique; two unknowns and one equation are a matter of luck."""
+    square = df.phase_transition(12, [(12, 12)], 5, workers=1)
+    assert square.recovered[0].tolist() == [5, 5, 5, 5]
+    line = df.phase_transition(2, [(1, 1)], 40, workers=1).recovered[0]
+    assert 8 < line[3] < 32
+
+
+def test_numbers_of_numpy_in_a_checkpoint(tmp_path):
+    cells, file = np.array([[10, 2], [12, 3]]), tmp_path / "cells.jsonl"
+    first = df.phase_transition(
+        20, cells, np.int64(3), seed=np.int64(1), workers=1, checkpoint=file
+    )
+    size = file.stat().st_size
+    again = df.phase_transition(20, cells.tolist(), 3, seed=1, workers=1, checkpoint=file)
+    np.testing.assert_array_equal(again.recovered, first.recovered)
+    assert file.stat().st_size == size  # all taken up
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
@@ -95,6 +114,9 @@ def test_easy_and_impossible_cells():
         ({"trials": 0}, ValueError, "trials must be at least 1"),
         ({"tolerance": 0.0}, ValueError, "tolerance must be greater"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"workers": 0}, ValueError, "workers must be at least 1"),
+        ({"log_alphas": (-1.0,)}, ValueError, "log_alphas must be those of depth 2 and 3, got 1"),
+        ({"log_alphas": (-1.0, np.nan)}, ValueError, "log_alphas must be finite"),
     ],
 )
 def test_bad_input(arguments, error, match):
@@ -179,6 +201,12 @@ def test_a_chunk_that_is_none(chunk):
         measurements.recovery_table(**TABLE, chunk=chunk, chunks=3)
 
 
+@pytest.mark.parametrize("name", ["side", "trials", "cut_points", "growth_trials"])
+def test_counts_of_a_table_are_checked_before_any_work(name):
+    with pytest.raises(ValueError, match=f"^{name} must be at least 1"):
+        measurements.recovery_table(**{**TABLE, name: 0})
+
+
 def test_chunks_take_about_equal_time():
     """By the cost that the deal goes by, at the scale of the printed figure."""
     parts = [("grid", 200, measurements.grid_cells(200, 40), 50)]
@@ -188,7 +216,7 @@ def test_chunks_take_about_equal_time():
             count * M * M * N
             for _, N, cells, count in measurements._share(parts, chunk, 16)
             for M, s in cells
-            if s < M
+            if s <= M
         )
         for chunk in range(16)
     ]

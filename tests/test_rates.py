@@ -183,6 +183,12 @@ def test_not_the_minimiser():
         rates.l1_error_exponent(Problem([[1.0, 1.0]], [1.0]), [1.0, 0.0])
 
 
+def test_depth_too_near_two():
+    problem = gaussian_problem(20, 40, 4, seed=0)
+    with pytest.raises(ArithmeticError, match="leave the range"):
+        rates.first_order_correction(problem, problem.x_true, 2.0001)
+
+
 def test_two_layers_need_a_generic_certificate():
     problem = Problem(np.array([[1.0, 0.5, 0.5]]), [1.0])
     with pytest.raises(ValueError, match="not generic"):

@@ -141,6 +141,12 @@ def recovery_table(
     """
     if as_count("chunk", chunk, minimum=0) >= as_count("chunks", chunks, minimum=1):
         raise ValueError(f"chunk must be less than chunks = {chunks}, got {chunk}")
+    counts = {"unknowns": unknowns, "side": side, "trials": trials, "cut_unknowns": cut_unknowns}
+    counts |= {"cut_nonzeros": cut_nonzeros, "cut_points": cut_points, "cut_trials": cut_trials}
+    counts |= {"growth_nonzeros": growth_nonzeros, "growth_points": growth_points}
+    counts |= {"growth_trials": growth_trials}
+    for name, value in counts.items():
+        as_count(name, value, minimum=1)
     scales = (log10_alpha_2 * np.log(10), log10_alpha_3 * np.log(10))
     parts = [("grid", unknowns, grid_cells(unknowns, side), trials)]
     cut = cut_cells(cut_unknowns, cut_nonzeros, cut_points, nonnegative)
@@ -160,7 +166,7 @@ def recovery_table(
 def _share(parts: list[tuple], chunk: int, chunks: int) -> list[tuple]:
     """Keep one cell in ``chunks``, dealt by cost, so that all shares take about equal time."""
     costs = [
-        (-count * M * M * N * (s < M), k, M, s)  # M equations do not fix s >= M: not run
+        (-count * M * M * N * (s <= M), k, M, s)  # M equations do not fix s > M: not run
         for k, (_, N, cells, count) in enumerate(parts)
         for M, s in cells
     ]
