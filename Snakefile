@@ -11,6 +11,8 @@ environment.yml installs the package from this folder: activate an environment w
 import yaml
 from snakemake.utils import min_version, validate
 
+from workflow.parameters import check_parameters
+
 min_version("9.0")
 
 
@@ -29,6 +31,9 @@ LOGS = config["logs_dir"]
 BOOK = config["book_dir"]
 NOTEBOOKS = sorted(config["notebooks"])
 PACKAGE = sorted(str(path) for path in Path("deepfact").rglob("*.py"))
+
+for notebook, values in config["notebooks"].items():
+    check_parameters(Path("notebooks") / f"{notebook}.ipynb", values)
 
 
 def notebook_parameters(wildcards):
@@ -80,10 +85,9 @@ def makers():
                 "by": "workflow/recovery.py",
                 "config": config["recovery"],
                 "files": [f"{FIGURES}/recovery_{signal}.csv"],
-                "benchmarks": expand(
-                    f"{LOGS}/recovery/{signal}/{{chunk}}.benchmark.tsv",
-                    chunk=range(config["recovery"]["chunks"]),
-                ),
+                # A pattern: thousands of names are too long for a command.
+                "benchmarks": [f"{LOGS}/recovery/{signal}/{{chunk}}.benchmark.tsv"],
+                "chunks": config["recovery"]["chunks"],
             }
             for signal in ["signed", "nonnegative"]
             if "06_measurements" in NOTEBOOKS
@@ -176,8 +180,12 @@ rule recovery:
     priority: 2
     conda:
         "environment.yml"
+    params:
+        folder=lambda wildcards, input: Path(input.chunks[0]).parent,
+        chunks=config["recovery"]["chunks"],
     shell:
-        "python -m workflow.recovery gather {input.chunks} --output {output} > {log} 2>&1"
+        "python -m workflow.recovery gather {params.folder} --chunks {params.chunks}"
+        " --output {output} > {log} 2>&1"
 
 
 rule notebook:
@@ -241,7 +249,12 @@ rule manifest:
     """Say of every figure and data file where it comes from."""
     input:
         files=[path for maker in makers() for path in maker["files"]],
-        benchmarks=[path for maker in makers() for path in maker["benchmarks"]],
+        benchmarks=[
+            path
+            for maker in makers()
+            for pattern in maker["benchmarks"]
+            for path in expand(pattern, chunk=range(maker.get("chunks", 1)))
+        ],
         script="workflow/manifest.py",
     output:
         f"{FIGURES}/manifest.json",
@@ -250,7 +263,7 @@ rule manifest:
     conda:
         "environment.yml"
     params:
-        makers=yaml.safe_dump(
+        makers=lambda wildcards: yaml.safe_dump(
             makers(), default_flow_style=True, width=float("inf")
         ).strip(),
     shell:

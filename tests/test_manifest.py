@@ -41,6 +41,13 @@ def test_times_add_up_and_memory_does_not(tmp_path):
     }
 
 
+def test_a_pattern_stands_for_all_chunks(tmp_path):
+    for chunk in range(3):
+        write_benchmark(tmp_path / f"{chunk}.tsv", 1.0, 3.0 + chunk, 2.0)
+    found = manifest.measured([f"{tmp_path}/{{chunk}}.tsv"], 2)
+    assert (found["jobs"], found["seconds"], found["peak_memory_mib"]) == (2, 2.0, 4.0)
+
+
 def test_what_was_not_measured_is_null(tmp_path):
     files = [
         write_benchmark(tmp_path / "0.tsv", 1.25, 100.5, 1.0),

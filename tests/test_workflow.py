@@ -21,6 +21,7 @@ import yaml
 from deepfact.experiments import measurements
 from deepfact.statements import read_checks, sort_checks
 from workflow import manifest, recovery
+from workflow.parameters import check_parameters
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
@@ -109,6 +110,15 @@ def test_schema_rejects_missing_keys(key):
 
 def keys_of(value):
     return {k: keys_of(v) for k, v in value.items()} if isinstance(value, dict) else None
+
+
+def test_parameter_that_a_notebook_does_not_have():
+    path = ROOT / "notebooks/00_tour.ipynb"
+    check_parameters(path, {"trials": 1, "seed": 0})
+    with pytest.raises(ValueError, match=r"00_tour: no parameter trails, only .*trials"):
+        check_parameters(path, {"trails": 1})
+    with pytest.raises(ValueError, match="99_none is listed"):
+        check_parameters(path.with_stem("99_none"), {})
 
 
 def test_configs_have_the_same_keys():

@@ -37,15 +37,17 @@ def plain(value):
     return value
 
 
-def measured(benchmarks):
+def measured(benchmarks, chunks=1):
     """Sum the seconds of Snakemake's benchmark files; take the largest of their peaks of memory.
 
-    Both are null where one of the jobs was too short to be measured.
+    ``{chunk}`` in a file's name stands for the numbers from 0 to ``chunks`` - 1. Both are null
+    where one of the jobs was too short to be measured.
     """
     rows = []
     for path in benchmarks:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            rows += csv.DictReader(file, delimiter="\t")
+        for name in dict.fromkeys(str(path).format(chunk=chunk) for chunk in range(chunks)):
+            with Path(name).open(encoding="utf-8", newline="") as file:
+                rows += csv.DictReader(file, delimiter="\t")
 
     def combined(column, rule):
         try:
@@ -107,7 +109,7 @@ def build(makers):
             "by": maker["by"],
             "config": plain(maker["config"]),
             "seeds": {key: v for key, v in maker["config"].items() if "seed" in key},
-            **measured(maker["benchmarks"]),
+            **measured(maker["benchmarks"], maker.get("chunks", 1)),
             "sha256": {Path(path).name: digest(path) for path in sorted(maker["files"])},
         }
         for maker in makers

@@ -1,12 +1,14 @@
-"""Write the plan for a large cluster into docs/cluster.md, from the times of single trials.
+"""Write the plan for a large cluster into docs/cluster.md, from the times of trials and of chunks.
 
-`python -m workflow.plan measure` first measures these, on a core with nothing else to do (a
-minute), and writes them to benchmarks/results/trials.csv.
+`python -m workflow.plan measure` first measures single trials, on a core with nothing else to do (a
+minute), and writes them to benchmarks/results/trials.csv. The times of the chunks are those that
+figures/manifest.json has.
 """
 
+import argparse
+import json
 import math
 import re
-import sys
 import time
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from deepfact.phase_transition import METHODS, recovery_trial
 from deepfact.problem import gaussian_problem
 
 PAGE = Path("docs/cluster.md")
-RATES = Path("figures/recovery_signed.csv")
+FIGURES = Path("figures")
+RATES = ("recovery_signed.csv", "recovery_nonnegative.csv")
 TRIALS = Path("benchmarks/results/trials.csv")
 PLAN = re.compile(r"(?<=<!-- begin: plan -->\n).*?(?=<!-- end: plan -->)", re.DOTALL)
 
@@ -61,7 +64,7 @@ def measure():
 
 def share_of_programs():
     """Return in which share of the trials of the printed figure a linear program was solved."""
-    table = load_table(RATES)
+    table = load_table(FIGURES / RATES[0])
     run = (table["part"] == "grid") & (table["nonzeros"] < table["measurements"])
     return table["lp_solves"][run].sum() / table["trials"][run].sum()
 
@@ -72,15 +75,44 @@ def exponent(rows, what):
     return math.log(second[what] / first[what]) / math.log(second["N"] / first["N"])
 
 
-def extrapolated(rows, what, N):
-    """Return the time at another N by the law between the two largest."""
-    return rows[-1][what] * (N / rows[-1]["N"]) ** exponent(rows, what)
+def time_at(rows, what, N):
+    """Return the time at another N by the power law between the two nearest."""
+    after = min(max(1, sum(row["N"] < N for row in rows)), len(rows) - 1)
+    pair = rows[after - 1 : after + 1]
+    return pair[1][what] * (N / pair[1]["N"]) ** exponent(pair, what)
 
 
-def diagram(rows, programs, N, side, trials):
+def foreseen(rows, table):
+    """Return the seconds that these laws foresee for a table of recovery rates.
+
+    Over the cells of a grid with s < M, M^2 is N^2/2 on average: a cell takes 2 (M/N)^2 of the
+    mean.
+    """
+    total = 0.0
+    for M, N, s, trials, programs in zip(
+        *(table[k] for k in ("measurements", "unknowns", "nonzeros", "trials", "lp_solves")),
+        strict=True,
+    ):
+        if s < M:
+            trial = trials * time_at(rows, "trial", N) + programs * time_at(rows, "program", N)
+            total += 2 * (M / N) ** 2 * trial
+    return total
+
+
+def chunks_of(manifest):
+    """Return number, seconds and peak of memory of the chunks that measured the printed figure."""
+    made = [entry for entry in manifest["made"] if entry["by"] == "workflow/recovery.py"]
+    return (
+        sum(entry["jobs"] for entry in made),
+        sum(entry["seconds"] for entry in made),
+        max(entry["peak_memory_mib"] for entry in made),
+    )
+
+
+def diagram(rows, programs, factor, N, side, trials):
     """Return what a phase diagram takes: cells with s < M cost time, all others none."""
-    program = extrapolated(rows, "program", N)
-    seconds = extrapolated(rows, "trial", N) + programs * program
+    program = time_at(rows, "program", N)
+    seconds = factor * (time_at(rows, "trial", N) + programs * program)
     cells = side * (side - 1) // 2
     hours = cells * trials * seconds / 3600
     chunks = CORES * math.ceil(hours / CORES / HOURS)
@@ -119,23 +151,32 @@ def render(text, rows):
         for row in rows
     ]
     programs = share_of_programs()
+    manifest = json.loads((FIGURES / "manifest.json").read_text(encoding="utf-8"))
+    number, seconds, peak = chunks_of(manifest)
+    expected = sum(foreseen(rows, load_table(FIGURES / name)) for name in RATES)
+    factor = seconds / expected
     trial, program = exponent(rows, "trial"), exponent(rows, "program")
     plan = (
         f"CPU times, measured on {rows[0]['machine']}, one thread:\n\n{table(measured)}\n"
         f"Between the two largest N a trial grows like N to the power {trial:.2f}, a linear program"
         f" like N to the power {program:.2f}. The printed figure solved one in"
-        f" {100 * programs:.1f} % of its trials. With these laws, on {CORES:,} cores like this one:"
-        f"\n\n{table([diagram(rows, programs, *case) for case in DIAGRAMS])}"
+        f" {100 * programs:.1f} % of its trials.\n\nIts {number} chunks took {seconds:.0f} seconds"
+        f" in all, start of Python included, and at most {peak:.0f} MiB each. These laws, with the"
+        f" time of a trial proportional to M², foresee {expected:.0f} seconds: so all times below"
+        f" are multiplied by {factor:.2f}. On {CORES:,} cores like this one:"
+        f"\n\n{table([diagram(rows, programs, factor, *case) for case in DIAGRAMS])}"
     )
     return PLAN.sub(lambda _: plan, text)
 
 
-def main(arguments):
+def main():
     """Measure if asked to, and write the page anew."""
-    if arguments == ["measure"]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["measure"])
+    if parser.parse_args().what:
         write(measure(), TRIALS)
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), read(TRIALS)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

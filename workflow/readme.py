@@ -86,7 +86,7 @@ def render_speed(text, targets):
             key=lambda row: float(row["measured"]),
             reverse=sign == "≤",
         )
-        ends = [f"{float(r['measured']):.3g} ({described(r)})" for r in (*cases[:1], *cases[-1:])]
+        ends = [f"{amount(r)} ({described(r)})" for r in (*cases[:1], *cases[-1:])]
         worst, best = ends or ["not measured", ""]
         met = [row["met"] for row in rows].count("yes")
         target = f"{sign} {float(rows[0]['target']):g}"
@@ -94,6 +94,12 @@ def render_speed(text, targets):
     first = next(iter(targets.values()))[0]
     lines += ["", f"Measured on {first['machine']}, one thread, with {first['versions']}."]
     return SPEED.sub(lambda _: "\n".join(lines) + "\n", text)
+
+
+def amount(row):
+    """Write what was measured; "at least" where the peer was stopped before it had ended."""
+    least = "≥ " if row["note"].endswith("at least this ratio") else ""
+    return f"{least}{float(row['measured']):.3g}"
 
 
 def described(row):

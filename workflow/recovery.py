@@ -19,11 +19,12 @@ def measure(nonnegative, chunk, parameters, output):
     save_table(table, output)
 
 
-def gather(chunks, output):
+def gather(folder, chunks, output):
     """Join the tables of all chunks, and drop the checkpoints: a rerun shall measure again."""
-    save_table(join_tables([load_table(chunk) for chunk in chunks]), output)
-    for chunk in chunks:
-        chunk.with_suffix(CHECKPOINT).unlink(missing_ok=True)
+    tables = [folder / f"{chunk}.csv" for chunk in range(chunks)]
+    save_table(join_tables([load_table(table) for table in tables]), output)
+    for table in tables:
+        table.with_suffix(CHECKPOINT).unlink(missing_ok=True)
 
 
 def main():
@@ -36,11 +37,12 @@ def main():
     command.add_argument("--parameters", type=yaml.safe_load, required=True)
     command.add_argument("--output", type=Path, required=True)
     command = commands.add_parser("gather", help=gather.__doc__)
-    command.add_argument("chunks", nargs="+", type=Path)
+    command.add_argument("folder", type=Path)
+    command.add_argument("--chunks", type=int, required=True)
     command.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.command == "gather":
-        gather(arguments.chunks, arguments.output)
+        gather(arguments.folder, arguments.chunks, arguments.output)
     else:
         measure(arguments.nonnegative, arguments.chunk, arguments.parameters, arguments.output)
 

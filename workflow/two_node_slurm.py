@@ -7,6 +7,7 @@ configuration there. A configuration that is there already is not touched. `down
 the daemons, each by its number.
 """
 
+import argparse
 import contextlib
 import os
 import secrets
@@ -152,4 +153,6 @@ def wait_for(condition, seconds=30):
 SEARCH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 if __name__ == "__main__":
-    {"up": up, "down": down}[sys.argv[1]]()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["up", "down"])
+    {"up": up, "down": down}[parser.parse_args().what]()
