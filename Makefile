@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
+MEASURE = PATH=$(CURDIR)/$(PEERS)/bin:$$PATH python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES)
+UNFINISHED := build/benchmarks.unfinished
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --universal \
     --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
@@ -81,8 +83,11 @@ graphs: $(READY) ## draw the pictures of the architecture page (needs graphviz)
 	$(BIN)/snakemake all book --rulegraph | dot -Tsvg -o docs/rulegraph.svg
 	dot -Tsvg -o docs/architecture.svg docs/architecture.dot
 
-benchmarks: $(PEERS_READY) ## measure against other solvers, on a machine with nothing else to do
-	PATH=$(CURDIR)/$(PEERS)/bin:$$PATH python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES) --forceall
+benchmarks: $(PEERS_READY) ## measure against other solvers, on a machine with nothing else to do; killed, it goes on where it was
+	@mkdir -p build
+	@test -e $(UNFINISHED) || { $(MEASURE) --delete-all-output && touch $(UNFINISHED); }
+	$(MEASURE)
+	@rm $(UNFINISHED)
 
 # An environment of its own: the peers are heavy, not on every platform, and no test needs them.
 $(PEERS_READY): benchmarks/requirements.lock pyproject.toml

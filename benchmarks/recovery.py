@@ -34,8 +34,8 @@ def cell(arguments):
 def rows(N, side, trials, models, processes):
     """Return a row for each model: the time of all cells with s < M, at least one core each.
 
-    Cells with s >= M are not run (as in deepfact.phase_transition): M equations do not fix s
-    unknowns. The time is that of the grid from start to end, problems included.
+    In the others no vector is recovered, save for s = M = N. The time is that of the grid from
+    start to end, problems included.
     """
     counts = N * np.arange(1, side + 1) // side
     cells = [(int(M), int(s)) for M in counts[::-1] for s in counts if s < M]

@@ -1,4 +1,4 @@
-"""Run one benchmark and write its table: `python -m benchmarks.run NAME --config C --output O`."""
+"""Write the table of one benchmark: `python -m benchmarks.run NAME --output O --parameters Y`."""
 
 import argparse
 import importlib

@@ -75,6 +75,7 @@ def repository(tmp_path):
         ("kernelspec", "notebooks/other.ipynb"),
     ],
 )
+@pytest.mark.skipif(shutil.which("pre-commit") is None, reason="needs the extra dev")
 def test_hooks_find_what_they_are_for(repository, monkeypatch, hook, complaint):
     monkeypatch.setenv("PRE_COMMIT_HOME", str(repository / ".git/pre-commit"))
     done = subprocess.run(

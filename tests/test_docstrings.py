@@ -9,9 +9,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import deepfact
+
+docscrape = pytest.importorskip("numpydoc.docscrape")
+ClassDoc, FunctionDoc = docscrape.ClassDoc, docscrape.FunctionDoc
 
 ROOT = Path(__file__).parents[1]
 STATEMENTS = (ROOT / "docs" / "statements.md").read_text(encoding="utf-8")

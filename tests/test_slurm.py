@@ -3,6 +3,7 @@
 The chunks and a few notebooks; `make cluster-test` runs all of the workflow at smoke scale.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -19,7 +20,9 @@ MISSING = [
     for program in ("munged", "slurmctld", "slurmd", "sbatch")
     if shutil.which(program, path=two_node_slurm.SEARCH) is None
 ]
+PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm")
 pytestmark = [
+    pytest.mark.skipif(PLUGIN is None, reason="needs the extra cluster"),
     pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)} (slurm-wlm, munge)"),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can start Slurm's daemons"),
     pytest.mark.skipif(os.path.lexists(two_node_slurm.LINK), reason="there is a Slurm already"),
