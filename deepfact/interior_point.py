@@ -245,7 +245,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, correc
         if near:
             x, eta, met, more = finish(st, curve, size)
             count, goal = count + more, 1e-2 * goal
-            if not met and goal < 1e-12:
+            if not met and goal < 2e-13:
                 nearest = curve.signal(st.p), st.outside(st.eta)
     if not met and nearest:  # products that vanish in the limit only have no dual variable
         return *nearest, True, count
