@@ -133,7 +133,7 @@ def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
         if near and norm - limit.lower_bound <= tolerance * norm:
             return True, False
     best = basis_pursuit(problem, nonnegative=nonnegative)
-    if not best.success:
+    if not np.isfinite(best.x).all():
         raise ArithmeticError(f"basis pursuit: {best.message}")
     return bool(np.linalg.norm(best.x - x_true) <= tolerance * size), True
 
