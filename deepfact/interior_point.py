@@ -185,10 +185,10 @@ def interior_point(
     level = np.abs(min_norm).mean() / scale or 1.0
     # On degenerate faces rounding decides whether a run is lost: a more cautious one, or one from
     # another start, may not be.
-    for height, corrections in ((1.0, 2), (1.0, 0), (3.0, 0), (0.3, 0)):
+    for height, hasty in ((1.0, True), (1.0, False), (3.0, False), (0.3, False)):
         left = max_iterations - count
         x, eta, met, more = _come_down(
-            A, y / scale, min_norm / scale, height * level, curve, left, corrections
+            A, y / scale, min_norm / scale, height * level, curve, left, hasty
         )
         count += more
         if met or count >= max_iterations:
@@ -205,8 +205,11 @@ def _curve(log_product, scale: float, rate, theta: float, signed: bool) -> _Curv
     return _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
 
 
-def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, corrections: int):
-    """Return (x, eta, whether the equations are met, factorisations) of one run of the method."""
+def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, hasty: bool):
+    """Return (x, eta, whether the equations are met, factorisations) of one run of the method.
+
+    A hasty run takes centrality corrections and, at first, factors in single precision.
+    """
     theta, log_a = curve.theta, curve.log_a
     p = np.maximum(np.maximum(curve.signs * min_norm, 0.0) + level, 2 * np.exp(log_a))
     zero = np.zeros_like(p)
@@ -225,13 +228,13 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, correc
     nearest = None
     if holds and np.min(log_a) > np.log(0.3 * level):
         x, eta, met, count = finish(st, curve, size)
-    st.single = None if met else st.A.astype(np.float32)
+    st.single = st.A.astype(np.float32) if hasty and not met else None
     while not met and count < max_iterations and lost < _PATIENCE:
         if nearest and (lost or best < 1e-13):
             break
         solve = _factorise(st, curve, (st.p / (curve.lag(st.p) + st.s)).sum(0))
         count += 1
-        if solve is None or not _advance(st, curve, solve, size, corrections):
+        if solve is None or not _advance(st, curve, solve, size, 2 if hasty else 0):
             break
         st.error = st.y - st.A @ curve.signal(st.p)
         error = np.linalg.norm(st.error) / size
