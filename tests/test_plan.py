@@ -14,7 +14,8 @@ TEXT = (ROOT / plan.PAGE).read_text(encoding="utf-8")
 
 
 def test_generated_plan_agrees_with_the_measured_times():
-    assert plan.render(TEXT, read(ROOT / plan.TRIALS)) == TEXT
+    trials, (chunks,) = read(ROOT / plan.TRIALS), read(ROOT / plan.CHUNKS)
+    assert plan.render(TEXT, trials, chunks) == TEXT
 
 
 def test_plan_of_a_known_law():
@@ -48,7 +49,11 @@ def test_time_of_chunks_that_follow_the_law():
     assert plan.foreseen(rows, table) == pytest.approx(0.5 * 3 * 4 + 0.5 * (2 * 16 + 64))
     made = {"by": "workflow/recovery.py", "jobs": 2, "seconds": 3.0, "peak_memory_mib": 5}
     other = {"by": "a notebook", "jobs": 1, "seconds": 1.0, "peak_memory_mib": 9}
-    assert plan.chunks_of({"made": [made, other, made | {"seconds": 4.0}]}) == (4, 7.0, 5)
+    assert plan.chunks_of({"made": [made, other, made | {"seconds": 4.0}]}) == {
+        "chunks": 4,
+        "seconds": 7.0,
+        "MiB": 5,
+    }
 
 
 def test_page_names_what_there_is():

@@ -1,8 +1,8 @@
 """Write the plan for a large cluster into docs/cluster.md, from the times of trials and of chunks.
 
 `python -m workflow.plan measure` first measures single trials, on a core with nothing else to do (a
-minute), and writes them to benchmarks/results/trials.csv. The times of the chunks are those that
-figures/manifest.json has.
+minute), and writes them to benchmarks/results/trials.csv, and beside it, to chunks.csv, what
+figures/manifest.json says of the chunks.
 """
 
 import argparse
@@ -26,6 +26,7 @@ PAGE = Path("docs/cluster.md")
 FIGURES = Path("figures")
 RATES = ("recovery_signed.csv", "recovery_nonnegative.csv")
 TRIALS = Path("benchmarks/results/trials.csv")
+CHUNKS = Path("benchmarks/results/chunks.csv")
 PLAN = re.compile(r"(?<=<!-- begin: plan -->\n).*?(?=<!-- end: plan -->)", re.DOTALL)
 
 UNKNOWNS = (200, 400, 800)
@@ -102,11 +103,11 @@ def foreseen(rows, table):
 def chunks_of(manifest):
     """Return number, seconds and peak of memory of the chunks that measured the printed figure."""
     made = [entry for entry in manifest["made"] if entry["by"] == "workflow/recovery.py"]
-    return (
-        sum(entry["jobs"] for entry in made),
-        sum(entry["seconds"] for entry in made),
-        max(entry["peak_memory_mib"] for entry in made),
-    )
+    return {
+        "chunks": sum(entry["jobs"] for entry in made),
+        "seconds": sum(entry["seconds"] for entry in made),
+        "MiB": max(entry["peak_memory_mib"] for entry in made),
+    }
 
 
 def diagram(rows, programs, factor, N, side, trials):
@@ -139,7 +140,7 @@ def table(rows):
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def render(text, rows):
+def render(text, rows, chunks):
     """Put the plan into the text of the page, in place of the one that is there."""
     measured = [
         {
@@ -151,17 +152,16 @@ def render(text, rows):
         for row in rows
     ]
     programs = share_of_programs()
-    manifest = json.loads((FIGURES / "manifest.json").read_text(encoding="utf-8"))
-    number, seconds, peak = chunks_of(manifest)
     expected = sum(foreseen(rows, load_table(FIGURES / name)) for name in RATES)
-    factor = seconds / expected
+    factor = chunks["seconds"] / expected
     trial, program = exponent(rows, "trial"), exponent(rows, "program")
     plan = (
         f"CPU times, measured on {rows[0]['machine']}, one thread:\n\n{table(measured)}\n"
         f"Between the two largest N a trial grows like N to the power {trial:.2f}, a linear program"
         f" like N to the power {program:.2f}. The printed figure solved one in"
-        f" {100 * programs:.1f} % of its trials.\n\nIts {number} chunks took {seconds:.0f} seconds"
-        f" in all, start of Python included, and at most {peak:.0f} MiB each. These laws, with the"
+        f" {100 * programs:.1f} % of its trials.\n\nIts {chunks['chunks']:.0f} chunks took"
+        f" {chunks['seconds']:.0f} seconds in all, start of Python included, and at most"
+        f" {chunks['MiB']:.0f} MiB each. These laws, with the"
         f" time of a trial proportional to M², foresee {expected:.0f} seconds: so all times below"
         f" are multiplied by {factor:.2f}. On {CORES:,} cores like this one:"
         f"\n\n{table([diagram(rows, programs, factor, *case) for case in DIAGRAMS])}"
@@ -175,7 +175,10 @@ def main():
     parser.add_argument("what", nargs="?", choices=["measure"])
     if parser.parse_args().what:
         write(measure(), TRIALS)
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), read(TRIALS)), encoding="utf-8")
+        manifest = json.loads((FIGURES / "manifest.json").read_text(encoding="utf-8"))
+        write([chunks_of(manifest)], CHUNKS)
+    text = render(PAGE.read_text(encoding="utf-8"), read(TRIALS), read(CHUNKS)[0])
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
