@@ -361,6 +361,7 @@ class _Integrator:
 
         A relative change e of the dual variable acts like a relative change e of the time, so
         that it moves x by e t x'; less than the rounding of the residual does to t x' is nothing.
+        Nor is a drift of the residual by its rounding.
         """
         x, slope, eps = points.chart.signal(), points.chart.slope(), np.finfo(float).eps
         moving = times * _norm(slope * (points.residual @ self.A))

@@ -215,6 +215,8 @@ def phase_transition(
     ------
     TypeError, ValueError
         If an argument is of the wrong kind or out of range.
+    ArithmeticError
+        If a limit or a linear program could not be computed.
 
     Notes
     -----

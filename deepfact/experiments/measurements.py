@@ -134,6 +134,8 @@ def recovery_table(
     ------
     TypeError, ValueError
         If an argument is of the wrong kind or out of range.
+    ArithmeticError
+        If a limit or a linear program could not be computed.
 
     Notes
     -----
@@ -141,10 +143,18 @@ def recovery_table(
     """
     if as_count("chunk", chunk, minimum=0) >= as_count("chunks", chunks, minimum=1):
         raise ValueError(f"chunk must be less than chunks = {chunks}, got {chunk}")
-    counts = {"unknowns": unknowns, "side": side, "trials": trials, "cut_unknowns": cut_unknowns}
-    counts |= {"cut_nonzeros": cut_nonzeros, "cut_points": cut_points, "cut_trials": cut_trials}
-    counts |= {"growth_nonzeros": growth_nonzeros, "growth_points": growth_points}
-    counts |= {"growth_trials": growth_trials}
+    counts = {
+        "unknowns": unknowns,
+        "side": side,
+        "trials": trials,
+        "cut_unknowns": cut_unknowns,
+        "cut_nonzeros": cut_nonzeros,
+        "cut_points": cut_points,
+        "cut_trials": cut_trials,
+        "growth_nonzeros": growth_nonzeros,
+        "growth_points": growth_points,
+        "growth_trials": growth_trials,
+    }
     for name, value in counts.items():
         as_count(name, value, minimum=1)
     scales = (log10_alpha_2 * np.log(10), log10_alpha_3 * np.log(10))
