@@ -59,7 +59,7 @@ test: lint ## run every test
 	$(BIN)/python -m pytest -n logical
 
 cluster-test: $(READY) ## run all of the workflow, at smoke scale, on a real Slurm of two nodes (needs root)
-	WHOLE_WORKFLOW=1 $(BIN)/python -m pytest -n 0 -rs tests/test_slurm.py
+	WHOLE_WORKFLOW=1 $(BIN)/python -m pytest -n 0 -rs tests/infrastructure/test_slurm.py
 
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .
@@ -69,7 +69,7 @@ lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile
 
 browser: $(READY) ## open every notebook in JupyterLab and the explorer in voila, in headless Chromium
-	BROWSER=all $(BIN)/python -m pytest tests/test_browser.py
+	BROWSER=all $(BIN)/python -m pytest tests/infrastructure/test_browser.py
 
 notebooks: $(READY) ## execute the notebooks in place with their default parameters
 	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)

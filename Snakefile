@@ -128,13 +128,13 @@ rule recovery_chunk:
         package=[
             f"deepfact/{name}.py"
             for name in [
-                "phase_transition",
+                "recovery",
                 "experiments/measurements",
-                "limit",
-                "interior_point",
-                "model",
+                "limit/entry",
+                "limit/interior_point",
+                "deep_factorization",
                 "problem",
-                "basis_pursuit",
+                "l1_minimisation",
                 "theory",
             ]
         ],

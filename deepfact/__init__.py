@@ -1,22 +1,23 @@
 """deepfact: sparse recovery by overparameterised gradient flow, made checkable."""
 
 from deepfact import rates, theory
-from deepfact.basis_pursuit import BasisPursuitResult, basis_pursuit, bpdn
-from deepfact.bregman import bregman_divergence
-from deepfact.descent import DescentResult, gradient_descent
-from deepfact.figures import OKABE_ITO, figure_style, save_figure
-from deepfact.flow import (
+from deepfact.checks import Check, read_checks, save_checks
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.divergence import bregman_divergence
+from deepfact.dynamics.gradient_descent import DescentResult, gradient_descent
+from deepfact.dynamics.gradient_flow import (
     FactorFlowResult,
     FlowResult,
     factor_flow,
     gradient_flow,
     initial_factors,
 )
+from deepfact.figures import OKABE_ITO, figure_style, save_figure
+from deepfact.l1_minimisation import BasisPursuitResult, basis_pursuit, bpdn
 from deepfact.limit import LimitResult, flow_limit, limit_path
-from deepfact.model import DeepFactorization, MirrorMap
-from deepfact.phase_transition import PhaseTransition, phase_transition
+from deepfact.mirror_map import MirrorMap
 from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_problem
-from deepfact.statements import Check, read_checks, save_checks
+from deepfact.recovery import PhaseTransition, phase_transition
 
 __all__ = [
     "OKABE_ITO",

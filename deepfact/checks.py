@@ -1,145 +1,219 @@
-"""Argument checks: every public function refuses bad input before it does any work."""
+"""The table of statements: one row for each numerical check of a statement, with its margin."""
 
-from __future__ import annotations
-
+import csv
+import dataclasses
+import decimal
 import numbers
+import re
+from pathlib import Path
 
-import numpy as np
+__all__ = [
+    "Check",
+    "checks_to_markdown",
+    "read_checks",
+    "save_checks",
+    "sort_checks",
+    "write_checks",
+]
+
+COLUMNS = ("statement", "claim", "notebook", "instances", "worst_margin", "holds")
 
 
-def as_real_array(name: str, value, ndim: int) -> np.ndarray:
-    """Return ``value`` as a finite, nonempty float64 array with ``ndim`` dimensions.
+def _line(value, name):
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {type(value).__name__}")
+    if not value.strip() or value != value.strip() or len(value.splitlines()) != 1:
+        raise ValueError(f"{name} must be one line of text without blanks around it, got {value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """The outcome of one numerical check of one statement, over many instances.
 
     Parameters
     ----------
-    name : str
-        The argument's name, for the message.
-    value : array_like
-        What the caller passed.
-    ndim : int
-        The number of dimensions that is right.
+    statement : str
+        Key of the statement: S1, S2, ...
+    claim : str
+        One line that says what was checked and what the margin measures.
+    notebook : str
+        Name of the notebook that checked it, without ending.
+    instances : int
+        Number of instances that were checked, at least 1.
+    worst_margin : float
+        Smallest signed distance to a violation among all instances: nonnegative if the claim holds
+        on every one of them. NaN counts as a violation.
+
+    Raises
+    ------
+    TypeError
+        If a text is not a string, `instances` not an integer or `worst_margin` not a real number.
+    ValueError
+        If `statement` is not S and a positive number, `claim` is empty or longer than a line,
+        `notebook` is no plain name, or `instances` is not positive.
+
+    Examples
+    --------
+    >>> Check("S1", "the divergence never increases", "03_bregman_identity", 20, 1e-3).holds
+    True
+    """
+
+    statement: str
+    claim: str
+    notebook: str
+    instances: int
+    worst_margin: float
+
+    def __post_init__(self):
+        """Check the fields and turn numbers of numpy into Python's own."""
+        for name in ("statement", "claim", "notebook"):
+            _line(getattr(self, name), name)
+        if not re.fullmatch(r"S[1-9][0-9]*", self.statement):
+            raise ValueError(f"statement must be a key such as 'S2', got {self.statement!r}")
+        if not re.fullmatch(r"\w+", self.notebook):
+            raise ValueError(f"notebook must be a name such as '00_tour', got {self.notebook!r}")
+        if isinstance(self.instances, bool) or not isinstance(self.instances, numbers.Integral):
+            raise TypeError(f"instances must be an integer, got {self.instances!r}")
+        if self.instances < 1:
+            raise ValueError(f"instances must be at least 1, got {self.instances}")
+        if isinstance(self.worst_margin, bool) or not isinstance(self.worst_margin, numbers.Real):
+            raise TypeError(f"worst_margin must be a real number, got {self.worst_margin!r}")
+        object.__setattr__(self, "instances", int(self.instances))
+        object.__setattr__(self, "worst_margin", float(self.worst_margin))
+
+    @property
+    def holds(self):
+        """Whether the claim held on every instance: a nonnegative margin, not NaN."""
+        return self.worst_margin >= 0
+
+
+def sort_checks(checks):
+    """Sort checks by the number of their statement, then by notebook.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+        The checks. Those of one statement and one notebook keep their order.
 
     Returns
     -------
-    ndarray
-        C-contiguous, float64.
-
-    Raises
-    ------
-    TypeError
-        If the entries are not real numbers.
-    ValueError
-        If the array is empty, not finite, ragged or of another number of dimensions.
+    list of Check
+        The sorted checks.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a {ndim}-d array of real numbers: {error}") from None
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
-    if array.size == 0:
-        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
-    return array
+    return sorted(checks, key=lambda check: (int(check.statement[1:]), check.notebook))
 
 
-def as_real_number(
-    name: str, value, minimum: float = -np.inf, above: float = -np.inf, finite: bool = True
-) -> float:
-    """Return ``value`` as a float at least ``minimum`` and greater than ``above``.
+def write_checks(checks, path):
+    """Write checks as a CSV file with the columns of the table of statements.
 
     Parameters
     ----------
+    checks : iterable of Check
+        The checks, in the order of the rows.
+    path : path-like
+        The file; its folder must exist.
+    """
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for check in checks:
+            writer.writerow(
+                [
+                    *dataclasses.astuple(check)[:-1],
+                    repr(check.worst_margin),
+                    str(check.holds).lower(),
+                ]
+            )
+
+
+def save_checks(checks, name, directory):
+    """Save the checks of one notebook for the table of statements.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+        The checks, at least one, all of them of the notebook `name`.
     name : str
-        The argument's name, for the message.
-    value : float
-        What the caller passed.
-    minimum : float, optional
-        Smallest value that is right (default: none).
-    above : float, optional
-        Value that must be exceeded (default: none).
-    finite : bool, optional
-        Refuse infinities (default: True).
+        Name of the notebook without ending.
+    directory : path-like or None
+        Folder to write ``{name}.statements.csv`` to, made if it does not exist. With None nothing
+        is written (the arguments are checked all the same).
+
+    Raises
+    ------
+    ValueError
+        If there are no checks, or one of them names another notebook.
+    """
+    checks = list(checks)
+    if not checks:
+        raise ValueError("checks must not be empty")
+    for check in checks:
+        if check.notebook != name:
+            raise ValueError(f"checks must all be of the notebook {name!r}, got {check.notebook!r}")
+    if directory is None:
+        return
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_checks(checks, directory / f"{name}.statements.csv")
+
+
+def read_checks(path):
+    """Read a CSV file written by `save_checks` or `write_checks`.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
 
     Returns
     -------
-    float
-        The number.
+    list of Check
+        Its rows.
 
     Raises
     ------
-    TypeError
-        If it is no real number.
     ValueError
-        If it is NaN, infinite (unless allowed) or out of range.
+        If the columns are not those of the table of statements, a row is incomplete, or its
+        ``holds`` disagrees with its margin.
     """
-    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
-    number = float(value)
-    if np.isnan(number) or (finite and np.isinf(number)):
-        raise ValueError(f"{name} must be {'finite' if finite else 'a number'}, got {number}")
-    if number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {number}")
-    if above > -np.inf and number <= above:
-        raise ValueError(f"{name} must be greater than {above}, got {number}")
-    return number
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if tuple(header) != COLUMNS:
+        raise ValueError(f"{path} must have the columns {', '.join(COLUMNS)}, got {header}")
+    checks = []
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(COLUMNS):
+            raise ValueError(f"{path}, line {number}: {len(row)} values for {len(COLUMNS)} columns")
+        *texts, instances, margin, holds = row
+        check = Check(*texts, instances=int(instances), worst_margin=float(margin))
+        if holds != str(check.holds).lower():
+            raise ValueError(
+                f"{path}, line {number}: holds is {holds!r}, but the margin is {margin}"
+            )
+        checks.append(check)
+    return checks
 
 
-def as_count(name: str, value, minimum: int) -> int:
-    """Return ``value`` as an int of at least ``minimum``.
+def checks_to_markdown(checks):
+    """Write checks as a Markdown table, margins rounded down to three digits.
 
     Parameters
     ----------
-    name : str
-        The argument's name, for the message.
-    value : int
-        What the caller passed.
-    minimum : int
-        Smallest value that is right.
+    checks : iterable of Check
+        The checks, in the order of the rows.
 
     Returns
     -------
-    int
-        The count.
-
-    Raises
-    ------
-    TypeError
-        If it is no integer.
-    ValueError
-        If it is below ``minimum``.
+    str
+        The table, with a line end after its last row.
     """
-    if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    return int(value)
-
-
-def check_fit(problem, model) -> None:
-    """Check that ``problem`` is a Problem, ``model`` a MirrorMap, and that alpha fits N.
-
-    Parameters
-    ----------
-    problem : Problem
-        What the caller passed as problem.
-    model : MirrorMap
-        What the caller passed as model.
-
-    Raises
-    ------
-    TypeError
-        If one is of another type.
-    ValueError
-        If alpha is a vector whose length is not N.
-    """
-    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
-    if not (hasattr(model, "signal") and hasattr(model, "signal_derivative")):
-        raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
-    if hasattr(model, "check_length"):
-        model.check_length(problem.N)
+    rounding = decimal.Context(prec=3, rounding=decimal.ROUND_FLOOR)
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---|---|---|---:|---:|---|"]
+    for check in checks:
+        claim = check.claim.replace("|", r"\|")
+        holds = "yes" if check.holds else "**no**"
+        lines.append(
+            f"| {check.statement} | {claim} | {check.notebook} | {check.instances} "
+            f"| {float(rounding.create_decimal(check.worst_margin)):.3g} | {holds} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.fft import dct, idct
 from scipy.sparse.linalg import LinearOperator
 
-from deepfact.checks import as_count, as_real_array, as_real_number
+from deepfact.arguments import as_count, as_real_array, as_real_number
 
 
 @dataclass(frozen=True, eq=False)

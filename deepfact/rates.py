@@ -15,7 +15,7 @@ from scipy.linalg import null_space
 from scipy.optimize import brentq, linprog, minimize_scalar
 from scipy.special import elliprf, lambertw
 
-from deepfact.checks import as_real_array, as_real_number
+from deepfact.arguments import as_real_array, as_real_number
 from deepfact.problem import Problem
 from deepfact.theory import _depth, _log, _log_alpha, _log_product, _numbers, _plain, _saturating
 

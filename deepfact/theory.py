@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import erfcx, ndtr
 
-from deepfact.checks import as_count, as_real_array, as_real_number
+from deepfact.arguments import as_count, as_real_array, as_real_number
 from deepfact.problem import Problem
 
 

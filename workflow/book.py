@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from sphinx.cmd.build import build_main
 
-from deepfact.statements import checks_to_markdown, read_checks
+from deepfact.checks import checks_to_markdown, read_checks
 from workflow.references import BIBLIOGRAPHY, arxiv_keys
 
 DOCS = Path("docs")

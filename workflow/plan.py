@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.measure import peak_memory, read, write
-from deepfact.basis_pursuit import basis_pursuit
 from deepfact.experiments.measurements import _share, grid_cells, load_table
-from deepfact.phase_transition import METHODS, recovery_trial
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.problem import gaussian_problem
+from deepfact.recovery import METHODS, recovery_trial
 
 PAGE = Path("docs/cluster.md")
 FIGURES = Path("figures")

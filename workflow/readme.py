@@ -12,7 +12,7 @@ import math
 import re
 from pathlib import Path
 
-from deepfact.statements import read_checks
+from deepfact.checks import read_checks
 
 README = Path("README.md")
 SPEED_PAGE = Path("docs/speed.md")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from deepfact.statements import checks_to_markdown, read_checks, sort_checks, write_checks
+from deepfact.checks import checks_to_markdown, read_checks, sort_checks, write_checks
 
 
 def join(rows, csv, markdown):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from deepfact.basis_pursuit import basis_pursuit
-from deepfact.bregman import bregman_divergence
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.divergence import bregman_divergence
+from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.experiments.dual_picture import draw_problem, model_of_depth, time_grid
-from deepfact.flow import gradient_flow
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem
 
 

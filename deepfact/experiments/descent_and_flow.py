@@ -12,12 +12,13 @@ from scipy.linalg import qr, svd
 from scipy.stats import t as student
 
 from deepfact import rates
-from deepfact.basis_pursuit import basis_pursuit
-from deepfact.descent import _log_spaced, gradient_descent
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.dynamics.gradient_descent import _log_spaced, gradient_descent
+from deepfact.dynamics.gradient_flow import gradient_flow, leave_one_out_products
 from deepfact.figures import OKABE_ITO
-from deepfact.flow import gradient_flow, leave_one_out_products
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization, MirrorMap
+from deepfact.mirror_map import MirrorMap
 from deepfact.problem import Problem, gaussian_problem
 
 

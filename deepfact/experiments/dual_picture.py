@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linprog
 
-from deepfact.basis_pursuit import basis_pursuit
-from deepfact.flow import factor_flow, gradient_flow, initial_factors
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.dynamics.gradient_flow import factor_flow, gradient_flow, initial_factors
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem, gaussian_problem
 
 

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from scipy.integrate import LSODA
 
-from deepfact.checks import as_count
+from deepfact.arguments import as_count
+from deepfact.deep_factorization import DeepFactorization
 from deepfact.figures import OKABE_ITO, figure_style
 from deepfact.limit import LimitResult, flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem, gaussian_problem
 
 # Logarithms to base 10 of the first and of the last time, in units of the first relative change.

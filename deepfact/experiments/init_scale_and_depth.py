@@ -12,10 +12,10 @@ from scipy.linalg import null_space
 from scipy.optimize import minimize_scalar
 
 from deepfact import rates, theory
+from deepfact.deep_factorization import DeepFactorization, deformed_exponent
 from deepfact.experiments.l1_gap import guaranteed_gap
 from deepfact.figures import OKABE_ITO
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization, deformed_exponent
 from deepfact.problem import Problem, gaussian_problem
 
 SMALLEST_MEASURED = 1e-8

@@ -7,10 +7,10 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import nnls
 from scipy.stats import binomtest
 
-from deepfact.basis_pursuit import basis_pursuit
-from deepfact.flow import factor_flow, gradient_flow
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.dynamics.gradient_flow import factor_flow, gradient_flow
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem, gaussian_problem
 from deepfact.rates import sign_change_time, single_product_weights
 from deepfact.theory import weighted_l1_gap_bound

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deepfact import theory
-from deepfact.basis_pursuit import basis_pursuit
+from deepfact.deep_factorization import DeepFactorization
 from deepfact.figures import OKABE_ITO
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import limit_path
-from deepfact.model import DeepFactorization
 from deepfact.problem import gaussian_problem, rademacher_problem
 
 GENERATORS = {"gaussian": gaussian_problem, "rademacher": rademacher_problem}

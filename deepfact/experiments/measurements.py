@@ -11,11 +11,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import beta
 
-from deepfact.checks import as_count
+from deepfact.arguments import as_count
+from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization
-from deepfact.phase_transition import PhaseTransition, phase_transition, recovery_trial
 from deepfact.problem import gaussian_problem
+from deepfact.recovery import PhaseTransition, phase_transition, recovery_trial
 from deepfact.theory import recovery_threshold, recovery_window
 
 COLUMNS = (

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from scipy.optimize import linprog, nnls
 
 from deepfact import theory
-from deepfact.bregman import bregman_divergence
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.divergence import bregman_divergence
+from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.figures import OKABE_ITO
-from deepfact.flow import gradient_flow
 from deepfact.limit import LimitResult, flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem
 
 KINDS = ("outside the cone", "outside the range", "dependent columns")

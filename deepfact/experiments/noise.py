@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from deepfact.basis_pursuit import basis_pursuit, bpdn
-from deepfact.bregman import bregman_divergence
-from deepfact.flow import gradient_flow
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.divergence import bregman_divergence
+from deepfact.dynamics.gradient_flow import gradient_flow
+from deepfact.l1_minimisation import basis_pursuit, bpdn
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem, gaussian_problem
 from deepfact.theory import l1_gap_bound_sharp
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfact.basis_pursuit import basis_pursuit
-from deepfact.bregman import bregman_divergence
+from deepfact.divergence import bregman_divergence
 from deepfact.experiments.dual_picture import approach_limit, model_of_depth
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem, gaussian_problem
 from deepfact.theory import l1_gap_bound

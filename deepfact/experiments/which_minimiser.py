@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from scipy.linalg import null_space
 from scipy.optimize import brentq, linprog
 
+from deepfact.deep_factorization import DeepFactorization
 from deepfact.figures import OKABE_ITO
 from deepfact.limit import flow_limit
-from deepfact.model import DeepFactorization
 from deepfact.problem import Problem
 
 LARGEST_SCALE = 1e4

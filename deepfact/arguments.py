@@ -1,0 +1,145 @@
+"""Argument checks: every public function refuses bad input before it does any work."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+
+def as_real_array(name: str, value, ndim: int) -> np.ndarray:
+    """Return ``value`` as a finite, nonempty float64 array with ``ndim`` dimensions.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : array_like
+        What the caller passed.
+    ndim : int
+        The number of dimensions that is right.
+
+    Returns
+    -------
+    ndarray
+        C-contiguous, float64.
+
+    Raises
+    ------
+    TypeError
+        If the entries are not real numbers.
+    ValueError
+        If the array is empty, not finite, ragged or of another number of dimensions.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a {ndim}-d array of real numbers: {error}") from None
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+    return array
+
+
+def as_real_number(
+    name: str, value, minimum: float = -np.inf, above: float = -np.inf, finite: bool = True
+) -> float:
+    """Return ``value`` as a float at least ``minimum`` and greater than ``above``.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : float
+        What the caller passed.
+    minimum : float, optional
+        Smallest value that is right (default: none).
+    above : float, optional
+        Value that must be exceeded (default: none).
+    finite : bool, optional
+        Refuse infinities (default: True).
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is NaN, infinite (unless allowed) or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
+        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+    number = float(value)
+    if np.isnan(number) or (finite and np.isinf(number)):
+        raise ValueError(f"{name} must be {'finite' if finite else 'a number'}, got {number}")
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    if above > -np.inf and number <= above:
+        raise ValueError(f"{name} must be greater than {above}, got {number}")
+    return number
+
+
+def as_count(name: str, value, minimum: int) -> int:
+    """Return ``value`` as an int of at least ``minimum``.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : int
+        What the caller passed.
+    minimum : int
+        Smallest value that is right.
+
+    Returns
+    -------
+    int
+        The count.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    ValueError
+        If it is below ``minimum``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    return int(value)
+
+
+def check_fit(problem, model) -> None:
+    """Check that ``problem`` is a Problem, ``model`` a MirrorMap, and that alpha fits N.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the caller passed as problem.
+    model : MirrorMap
+        What the caller passed as model.
+
+    Raises
+    ------
+    TypeError
+        If one is of another type.
+    ValueError
+        If alpha is a vector whose length is not N.
+    """
+    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    if not (hasattr(model, "signal") and hasattr(model, "signal_derivative")):
+        raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
+    if hasattr(model, "check_length"):
+        model.check_length(problem.N)

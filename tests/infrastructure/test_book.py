@@ -1,0 +1,243 @@
+"""The book: built without warnings, links resolved, nothing from another host, complete."""
+
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+import urllib.parse
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import deepfact
+
+book = pytest.importorskip("workflow.book", reason="the extra `book` is not installed")
+references = pytest.importorskip("workflow.references")
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# What a browser fetches without being asked to.
+FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
+
+
+class Page(HTMLParser):
+    """The anchors, the links and what is fetched, of one page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.anchors, self.links, self.fetched = {""}, set(), set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.anchors |= {values[key] for key in ("id", "name") if values.get(key)}
+        if tag == "a" and values.get("href"):
+            self.links.add(values["href"])
+        if values.get(FETCHED.get(tag)):
+            self.fetched.add(values[FETCHED[tag]])
+
+
+def is_remote(target):
+    parts = urllib.parse.urlsplit(target)
+    return parts.scheme not in ("", "data") or bool(parts.netloc)
+
+
+def broken_links(folder):
+    """Return every link inside the folder that leads to no file or to no anchor of it."""
+    pages = {path.resolve(): Page(path) for path in folder.rglob("*.html")}
+    broken = []
+    for path, page in pages.items():
+        for target in page.links | page.fetched:
+            if is_remote(target):
+                continue
+            parts = urllib.parse.urlsplit(target)
+            file = path if not parts.path else path.parent / urllib.parse.unquote(parts.path)
+            file = file.resolve()
+            anchor = urllib.parse.unquote(parts.fragment)
+            known = pages[file].anchors if file in pages else {""}
+            if not file.is_file() or anchor not in known:
+                broken.append(f"{path.relative_to(folder.resolve())}: {target}")
+    return sorted(broken)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """Build the book of the notebooks as they are committed, executed with small parameters."""
+    folder = tmp_path_factory.mktemp("book")
+    notebooks = [f"notebooks/{name}.ipynb" for name in NOTEBOOKS]
+    command = [sys.executable, "-m", "workflow.book", *notebooks]
+    done = subprocess.run(
+        [*command, "--figures", "figures", "--output", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # Sphinx is quiet except for warnings
+    return folder / "html"
+
+
+def test_links_inside_resolve(html):
+    assert broken_links(html) == []
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<p id="here"><a href="#here"></a><a href="#there"></a><a href="b.html"></a>'
+        '<a href="c.html#x"></a><a href="https://example.org/#y"></a><img src="d.png">'
+    )
+    (tmp_path / "c.html").write_text('<p id="z"><a href="a.html#here"></a>')
+    assert broken_links(tmp_path) == [
+        "a.html: #there",
+        "a.html: b.html",
+        "a.html: c.html#x",
+        "a.html: d.png",
+    ]
+
+
+def test_nothing_comes_from_another_host(html):
+    for path in html.rglob("*.html"):
+        assert not [target for target in Page(path).fetched if is_remote(target)], path
+    for path in html.rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", path.read_text("utf-8"))
+
+
+def test_every_public_name_has_an_entry(html):
+    anchors = set().union(*(Page(path).anchors for path in (html / "api").glob("*.html")))
+    for name in deepfact.__all__:
+        value = getattr(deepfact, name)
+        assert (f"module-deepfact.{name}" if inspect.ismodule(value) else f"deepfact.{name}") in (
+            anchors
+        )
+    for module in (deepfact.theory, deepfact.rates):
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", None) == module.__name__ and name[0] != "_":
+                assert f"{module.__name__}.{name}" in anchors
+
+
+def test_every_notebook_and_statement_has_its_place(html):
+    statements, checks = (Page(html / f"{name}.html") for name in ("statements", "checks"))
+    gallery = Page(html / "gallery.html")
+    for name in NOTEBOOKS:
+        for page in (statements, checks, gallery):
+            assert f"notebooks/{name}.html" in page.links
+    for check in deepfact.read_checks(ROOT / "figures/statements.csv"):
+        anchor = check.statement.lower()
+        assert f"#{anchor}" in statements.links
+        assert anchor in statements.anchors
+        assert f"statements.html#{anchor}" in checks.links
+    assert {Path(source).stem for source in gallery.fetched} >= set(NOTEBOOKS)
+
+
+def test_statement_without_origin_is_named():
+    with pytest.raises(ValueError, match="S2"):
+        book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [])
+
+
+def test_every_figure_has_a_caption():
+    assert sorted(path.stem for path in (ROOT / "docs/captions").iterdir()) == NOTEBOOKS
+
+
+def test_references_are_those_of_the_bibliography():
+    """Written by `make readme`."""
+    text = (ROOT / references.STATEMENTS).read_text(encoding="utf-8")
+    assert references.render(text, ROOT / references.BIBLIOGRAPHY) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "linked"),
+    [
+        ("see [FR13, chapter 4].", "see {cite:p}`FR13{chapter 4}`."),
+        ("[WGL+20] and [A, -A]", "{cite:p}`WGL+20` and [A, -A]"),
+        ("(arXiv:2307.07410)", "{cite:p}`WAH23`"),
+        ("(2023, arXiv:2307.07410)", "(2023, {cite:p}`WAH23`)"),
+        ("arXiv:1234.5678, [x](https://arxiv.org/abs/2307.07410)", None),
+        ("`00_tour`, **S2, bold**", "[`00_tour`](../notebooks/00_tour.ipynb), [**S2, bold**](#s2)"),
+        ("`docs/statements.md`", "[`docs/statements.md`](../statements.md)"),
+        ("[a](../notebooks/00_tour.ipynb)", "[a](notebooks/00_tour.ipynb)"),
+        ("[a](../config/paper.yaml)", f"[a]({book.REPOSITORY}config/paper.yaml)"),
+    ],
+)
+def test_link(text, linked, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert book.link(text, root="../") == (text if linked is None else linked)
+
+
+def test_page_of_a_notebook(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    cells = [
+        nbformat.v4.new_markdown_cell("# A title with $\\ell_1$\n\nText:\n$$1 +\n1 = 2 .$$\nText."),
+        *(
+            nbformat.v4.new_code_cell("a = 1", metadata={"tags": [tag]})
+            for tag in ("parameters", "injected-parameters", "other")
+        ),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_toy.ipynb")
+    title, *code = book.notebook_page(tmp_path / "00_toy.ipynb").cells
+    assert title.source.startswith("# A title with ℓ₁\n\n[The notebook]")
+    assert title.source.endswith("\n\nText:\n\n$$1 +\n1 = 2 .$$\n\nText.")
+    assert ["hide-input" in cell.metadata.tags for cell in code] == [True, True, False]
+
+
+def edges(nodes, pairs):
+    names = dict(nodes)
+    return {(names[a], names[b]) for a, b in pairs}
+
+
+def test_rule_graph_is_that_of_the_workflow():
+    """Drawn by `make graphs`."""
+    command = [sys.executable, "-m", "snakemake", "all", "book", "--rulegraph"]
+    dot = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    svg = (ROOT / "docs/rulegraph.svg").read_text(encoding="utf-8")
+    drawn = edges(
+        re.findall(r"<title>(\d+)</title>.*?<text[^>]*>(\w+)</text>", svg, re.DOTALL),
+        re.findall(r"<title>(\d+)&#45;&gt;(\d+)</title>", svg),
+    )
+    wanted = edges(re.findall(r'(\d+)\[label = "(\w+)', dot), re.findall(r"(\d+) -> (\d+)", dot))
+    assert len(wanted) > 3
+    assert drawn == wanted
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_in_chromium_without_network(html, width):
+    """Formulas are typeset, and nothing reaches out of the window or is cut off by it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": width, "height": 800}, offline=True)
+        page = context.new_page()
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        for name in ("index", "statements", "checks", "gallery", "api/flows", f"notebooks/{LONG}"):
+            page.goto((html / f"{name}.html").as_uri())
+            seen = page.evaluate(LAYOUT)
+            assert seen["formulas"] == seen["typeset"], name
+            assert seen["outside"] == [], name
+            assert seen["scroll"] <= width, name
+            if name == "statements":
+                assert seen["formulas"] > 100
+        browser.close()
+    assert not [url for url in requests if not url.startswith(("file:", "data:"))]
+
+
+LONG = "01_positive_model"  # a formula in its text is wider than a phone
+# What is wider than the window must be inside something that scrolls.
+LAYOUT = """async () => {
+  if (window.MathJax) await MathJax.startup.promise;
+  await new Promise(resolve => setTimeout(resolve, 200));
+  const scrolls = e => e.tagName !== "ARTICLE" &&
+    (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+  const parts = [...document.querySelectorAll("article :is(p, .math, table, img, pre, dt)")];
+  return {
+    formulas: document.querySelectorAll(".math").length,
+    typeset: document.querySelectorAll(".math > mjx-container:not(:has(mjx-merror))").length,
+    outside: parts.filter(e => e.getBoundingClientRect().right > innerWidth && !scrolls(e))
+      .map(e => e.outerHTML.slice(0, 200)),
+    scroll: document.scrollingElement.scrollWidth,
+  };
+}"""

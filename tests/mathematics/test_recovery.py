@@ -1,0 +1,231 @@
+"""Recovery experiments: the same counts whatever the workers, resumable, and of the right size."""
+
+import json
+
+import numpy as np
+import pytest
+
+import deepfact as df
+from deepfact.experiments import measurements
+from deepfact.recovery import recovery_trial
+
+CELLS = [(6, 2), (12, 2), (18, 2), (18, 18), (20, 1)]
+
+
+def counts(result):
+    return result.recovered.tolist(), result.disagreements.tolist(), result.lp_solves.tolist()
+
+
+def test_results_do_not_depend_on_workers_or_order():
+    one = df.phase_transition(20, CELLS, 4, seed=3, workers=1)
+    two = df.phase_transition(20, CELLS, 4, seed=3, workers=2)
+    assert counts(one) == counts(two)
+    backwards = df.phase_transition(20, CELLS[::-1], 4, seed=3, workers=1)
+    np.testing.assert_array_equal(backwards.recovered[::-1], one.recovered)
+    other = df.phase_transition(20, CELLS, 4, seed=4, workers=1)
+    assert counts(other) != counts(one)
+
+
+def test_an_interrupted_run_is_taken_up(tmp_path):
+    whole = df.phase_transition(20, CELLS, 3, seed=0, workers=1)
+    checkpoint = tmp_path / "cells.jsonl"
+    df.phase_transition(20, CELLS[:3], 3, seed=0, workers=1, checkpoint=checkpoint)
+    lines = checkpoint.read_text().strip().splitlines()
+    assert len(lines) == 3
+    # A line cut short by a kill, and a cell of another experiment, are not taken.
+    forged = [*json.loads(lines[0])[:3], [9, 9, 9, 9], [9, 9, 9], 9]
+    checkpoint.write_text(
+        "\n".join([*lines[:2], json.dumps(["another", *forged[1:]]), lines[2][:-4]])
+    )
+    again = df.phase_transition(20, CELLS, 3, seed=0, workers=1, checkpoint=checkpoint)
+    assert counts(again) == counts(whole)
+    kept = json.loads(lines[1])
+    kept[3] = [3, 3, 3, 3]  # what stands in the file is believed
+    checkpoint.write_text(json.dumps(kept) + "\n")
+    believed = df.phase_transition(20, CELLS, 3, seed=0, workers=1, checkpoint=checkpoint)
+    assert (kept[1], kept[2]) in CELLS
+    assert believed.recovered[CELLS.index((kept[1], kept[2]))].tolist() == [3, 3, 3, 3]
+
+
+def test_some_methods_count_as_among_all():
+    whole = df.phase_transition(20, CELLS, 4, seed=3, workers=1)
+    deep = df.phase_transition(20, CELLS, 4, seed=3, workers=1, methods=("depth 3",))
+    np.testing.assert_array_equal(deep.recovered[:, 0], whole.recovered[:, 2])
+    assert deep.disagreements.shape == (len(CELLS), 0)
+    pair = ("depth 2", "basis pursuit")
+    two = df.phase_transition(20, CELLS, 4, seed=3, workers=1, methods=pair)
+    np.testing.assert_array_equal(two.recovered, whole.recovered[:, [1, 3]])
+    np.testing.assert_array_equal(two.disagreements[:, 0], whole.disagreements[:, 1])
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_basis_pursuit_is_decided_as_the_linear_program_decides(nonnegative):
+    """The certificate's verdict against cvxpy on instances around the transition."""
+    decided = 0
+    for k in range(12):
+        seed = np.random.SeedSequence(5, spawn_key=(k,))
+        recovered, solved = recovery_trial(12, 30, 3, nonnegative, (-69.0, -11.5), 1e-3, seed)
+        problem = df.gaussian_problem(
+            12, 30, 3, seed=np.random.default_rng(seed), nonnegative=nonnegative
+        )
+        best = df.basis_pursuit(problem, nonnegative=nonnegative)
+        error = np.linalg.norm(best.x - problem.x_true) / np.linalg.norm(problem.x_true)
+        assert recovered[3] == (error <= 1e-3)
+        decided += not solved
+    assert decided >= 8
+
+
+def test_easy_and_impossible_cells():
+    result = df.phase_transition(30, [(25, 1), (30, 3), (3, 3), (4, 3)], 5, workers=1)
+    assert result.recovered[0].tolist() == [0, 5, 5, 5]
+    assert result.recovered[1].tolist() == [5, 5, 5, 5]  # M = N: the solution is unique
+    assert result.recovered[2].tolist() == [0, 0, 0, 0]
+    assert result.recovered[3][0] == 0
+
+
+def test_as_many_nonzeros_as_measurements():
+    """With M = N = s the solution is unique; two unknowns and one equation are a matter of luck."""
+    square = df.phase_transition(12, [(12, 12)], 5, workers=1)
+    assert square.recovered[0].tolist() == [5, 5, 5, 5]
+    line = df.phase_transition(2, [(1, 1)], 40, workers=1).recovered[0]
+    assert 8 < line[3] < 32
+
+
+def test_numbers_of_numpy_in_a_checkpoint(tmp_path):
+    cells, file = np.array([[10, 2], [12, 3]]), tmp_path / "cells.jsonl"
+    first = df.phase_transition(
+        20, cells, np.int64(3), seed=np.int64(1), workers=1, checkpoint=file
+    )
+    size = file.stat().st_size
+    again = df.phase_transition(20, cells.tolist(), 3, seed=1, workers=1, checkpoint=file)
+    np.testing.assert_array_equal(again.recovered, first.recovered)
+    assert file.stat().st_size == size  # all taken up
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"cells": [(21, 1)]}, ValueError, "cells must have M <= N"),
+        ({"methods": ("depth 4",)}, ValueError, "methods must be some of"),
+        ({"methods": ("depth 3", "depth 1")}, ValueError, "in that order"),
+        ({"cells": [(5, 21)]}, ValueError, "cells must have M <= N"),
+        ({"cells": [(0, 1)]}, ValueError, "cells' M must be at least 1"),
+        ({"cells": [(5, 1.5)]}, TypeError, "cells' s must be an integer"),
+        ({"trials": 0}, ValueError, "trials must be at least 1"),
+        ({"tolerance": 0.0}, ValueError, "tolerance must be greater"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"workers": 0}, ValueError, "workers must be at least 1"),
+        ({"log_alphas": (-1.0,)}, ValueError, "log_alphas must be those of depth 2 and 3, got 1"),
+        ({"log_alphas": (-1.0, np.nan)}, ValueError, "log_alphas must be finite"),
+    ],
+)
+def test_bad_input(arguments, error, match):
+    with pytest.raises(error, match=match):
+        df.phase_transition(**{"N": 20, "cells": [(5, 1)], "trials": 1, "workers": 1} | arguments)
+
+
+def test_logistic_fit_finds_a_known_curve():
+    rng = np.random.default_rng(0)
+    M = np.arange(10, 40, 2)
+    midpoint, scale, trials = 24.3, 2.5, np.full(15, 4000)
+    recovered = rng.binomial(trials, 1 / (1 + np.exp(-(M - midpoint) / scale)))
+    fit = measurements.logistic_fit(M, recovered, trials)
+    assert abs(fit.midpoint - midpoint) < 4 * fit.midpoint_error < 0.3
+    width = scale * 4 / np.sqrt(2 * np.pi)
+    assert abs(fit.width - width) < 4 * fit.width_error < 0.5
+    with pytest.raises(ValueError, match="recovered must have both"):
+        measurements.logistic_fit(M, trials, trials)
+
+
+def test_binomial_interval_covers():
+    rng = np.random.default_rng(0)
+    for chance in (0.02, 0.5, 0.97):
+        lower, upper = measurements.binomial_interval(rng.binomial(20, chance, 4000), 20)
+        assert np.mean((lower <= chance) & (chance <= upper)) >= 0.945
+    lower, upper = measurements.binomial_interval(np.array([0, 20]), np.array([20, 20]))
+    assert lower[0] == 0
+    assert upper[1] == 1
+    np.testing.assert_allclose([upper[0], 1 - lower[1]], 1 - 0.025 ** (1 / 20))
+
+
+TABLE = {
+    "nonnegative": False,
+    "seed": 1,
+    "unknowns": 12,
+    "side": 3,
+    "trials": 1,
+    "cut_unknowns": 20,
+    "cut_nonzeros": 2,
+    "cut_points": 3,
+    "cut_trials": 2,
+    "growth_unknowns": [16, 14],
+    "growth_nonzeros": 1,
+    "growth_points": 3,
+    "growth_trials": 2,
+    "log10_alpha_2": -20,
+    "log10_alpha_3": -5,
+    "workers": 1,
+}
+
+
+def test_table_survives_its_file(tmp_path):
+    table = measurements.recovery_table(**TABLE)
+    path = tmp_path / "new" / "table.csv"
+    measurements.save_table(table, path)
+    loaded = measurements.load_table(path)
+    for name in measurements.COLUMNS:
+        np.testing.assert_array_equal(loaded[name], table[name])
+    assert (table["part"] == "grid").sum() == 9
+
+
+@pytest.mark.parametrize("chunks", [2, 5, 40])
+def test_chunks_join_to_the_table_of_one_run(tmp_path, chunks):
+    """Byte for byte, also where there are more chunks than cells."""
+    whole = tmp_path / "whole.csv"
+    measurements.save_table(measurements.recovery_table(**TABLE), whole)
+    paths = [tmp_path / f"{chunk}.csv" for chunk in range(chunks)]
+    for chunk, path in enumerate(paths):
+        share = measurements.recovery_table(**TABLE, chunk=chunk, chunks=chunks)
+        measurements.save_table(share, path)
+    sizes = [len(path.read_text().splitlines()) - 1 for path in paths]
+    assert max(sizes) - min(sizes) <= 1
+    joined = tmp_path / "joined.csv"
+    tables = [measurements.load_table(path) for path in paths]
+    measurements.save_table(measurements.join_tables(tables[::-1]), joined)
+    assert joined.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("chunk", [-1, 3])
+def test_a_chunk_that_is_none(chunk):
+    with pytest.raises(ValueError, match="chunk must be"):
+        measurements.recovery_table(**TABLE, chunk=chunk, chunks=3)
+
+
+@pytest.mark.parametrize("name", ["side", "trials", "cut_points", "growth_trials"])
+def test_counts_of_a_table_are_checked_before_any_work(name):
+    with pytest.raises(ValueError, match=f"^{name} must be at least 1"):
+        measurements.recovery_table(**{**TABLE, name: 0})
+
+
+def test_chunks_take_about_equal_time():
+    """By the cost that the deal goes by, at the scale of the printed figure."""
+    parts = [("grid", 200, measurements.grid_cells(200, 40), 50)]
+    parts += [("growth", N, measurements.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)]
+    cost = [
+        sum(
+            count * M * M * N
+            for _, N, cells, count in measurements._share(parts, chunk, 16)
+            for M, s in cells
+            if s <= M
+        )
+        for chunk in range(16)
+    ]
+    assert max(cost) <= 1.1 * min(cost)
+
+
+def test_depth_two_and_basis_pursuit_agree_as_the_scale_shrinks():
+    counts = measurements.depth_two_by_scale(14, 40, 4, 12, False, [-1, -300], 0)
+    assert counts["differ"][0] > counts["differ"][1]
+    assert counts["differ"][1] <= 1
+    assert abs(counts["recovered"][1] - counts["basis_pursuit"][1]) <= counts["differ"][1]
+    assert counts["basis_pursuit"][0] == counts["basis_pursuit"][1] > 0
