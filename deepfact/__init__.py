@@ -1,7 +1,7 @@
 """deepfact: sparse recovery by overparameterised gradient flow, made checkable."""
 
 from deepfact import rates, theory
-from deepfact.checks import Check, read_checks, save_checks
+from deepfact.checks import Check, Claim, Record, read_checks, save_checks
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
 from deepfact.dynamics.gradient_descent import DescentResult, gradient_descent
@@ -23,6 +23,7 @@ __all__ = [
     "OKABE_ITO",
     "BasisPursuitResult",
     "Check",
+    "Claim",
     "DeepFactorization",
     "DescentResult",
     "FactorFlowResult",
@@ -31,6 +32,7 @@ __all__ = [
     "MirrorMap",
     "PhaseTransition",
     "Problem",
+    "Record",
     "basis_pursuit",
     "bpdn",
     "bregman_divergence",

@@ -1,4 +1,4 @@
-"""The table of statements: one row for each numerical check of a statement, with its margin."""
+"""The table of statements: one row for each numerical check, with its margin and its rival's."""
 
 import csv
 import dataclasses
@@ -7,8 +7,14 @@ import numbers
 import re
 from pathlib import Path
 
+import numpy as np
+
+from deepfact.figures import save_figure
+
 __all__ = [
     "Check",
+    "Claim",
+    "Record",
     "checks_to_markdown",
     "read_checks",
     "save_checks",
@@ -16,7 +22,9 @@ __all__ = [
     "write_checks",
 ]
 
-COLUMNS = ("statement", "claim", "notebook", "instances", "worst_margin", "holds")
+COLUMNS = (
+    "statement", "claim", "notebook", "instances", "worst_margin", "rival", "rival_margin", "holds",
+)  # fmt: skip
 
 
 def _line(value, name):
@@ -43,14 +51,20 @@ class Check:
     worst_margin : float
         Smallest signed distance to a violation among all instances: nonnegative if the claim holds
         on every one of them. NaN counts as a violation.
+    rival : str, optional
+        The nearest wrong statement that the same data refute, in one line (default: none).
+    rival_margin : float, optional
+        Smallest signed distance to a violation of the rival: negative if the data refute it. Given
+        if and only if there is a rival.
 
     Raises
     ------
     TypeError
-        If a text is not a string, `instances` not an integer or `worst_margin` not a real number.
+        If a text is not a string, `instances` not an integer or a margin not a real number.
     ValueError
-        If `statement` is not S and a positive number, `claim` is empty or longer than a line,
-        `notebook` is no plain name, or `instances` is not positive.
+        If `statement` is no key such as S2, T15 or D1, `claim` or `rival` is empty or longer than a
+        line, `notebook` is no plain name, `instances` is not positive, or only one of `rival` and
+        `rival_margin` is given.
 
     Examples
     --------
@@ -63,12 +77,16 @@ class Check:
     notebook: str
     instances: int
     worst_margin: float
+    rival: str | None = None
+    rival_margin: float | None = None
 
     def __post_init__(self):
         """Check the fields and turn numbers of numpy into Python's own."""
-        for name in ("statement", "claim", "notebook"):
+        if (self.rival is None) != (self.rival_margin is None):
+            raise ValueError("rival and rival_margin must be given together")
+        for name in ("statement", "claim", "notebook", *(["rival"] if self.rival else [])):
             _line(getattr(self, name), name)
-        if not re.fullmatch(r"S[1-9][0-9]*", self.statement):
+        if not re.fullmatch(r"[SDT][1-9][0-9]*", self.statement):
             raise ValueError(f"statement must be a key such as 'S2', got {self.statement!r}")
         if not re.fullmatch(r"\w+", self.notebook):
             raise ValueError(f"notebook must be a name such as '00_tour', got {self.notebook!r}")
@@ -76,15 +94,138 @@ class Check:
             raise TypeError(f"instances must be an integer, got {self.instances!r}")
         if self.instances < 1:
             raise ValueError(f"instances must be at least 1, got {self.instances}")
-        if isinstance(self.worst_margin, bool) or not isinstance(self.worst_margin, numbers.Real):
-            raise TypeError(f"worst_margin must be a real number, got {self.worst_margin!r}")
         object.__setattr__(self, "instances", int(self.instances))
-        object.__setattr__(self, "worst_margin", float(self.worst_margin))
+        for name in ("worst_margin", *(["rival_margin"] if self.rival else [])):
+            margin = getattr(self, name)
+            if isinstance(margin, bool) or not isinstance(margin, numbers.Real):
+                raise TypeError(f"{name} must be a real number, got {margin!r}")
+            object.__setattr__(self, name, float(margin))
 
     @property
     def holds(self):
-        """Whether the claim held on every instance: a nonnegative margin, not NaN."""
-        return self.worst_margin >= 0
+        """Whether the claim held on every instance and the rival, if there is one, did not."""
+        return self.worst_margin >= 0 and (self.rival is None or self.rival_margin < 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Claim:
+    """What an experiment found out about a statement: a claim, its rival, and all their margins.
+
+    Parameters
+    ----------
+    statement, claim : str
+        As in `Check`.
+    margins : array_like
+        The signed distance to a violation on each instance, of any shape.
+    rival : str, optional
+        As in `Check` (default: none).
+    rival_margins : array_like, optional
+        The rival's signed distance to a violation on each instance it speaks of.
+    """
+
+    statement: str
+    claim: str
+    margins: np.ndarray
+    rival: str | None = None
+    rival_margins: np.ndarray | None = None
+
+    def check(self, notebook):
+        """Return the row of the table: the number of margins and the smallest ones.
+
+        Parameters
+        ----------
+        notebook : str
+            Name of the notebook, without ending.
+
+        Returns
+        -------
+        Check
+            NaN among the margins makes the smallest one NaN, which is a violation.
+        """
+        margins = np.asarray(self.margins, dtype=np.float64)
+        against = self.rival_margins
+        return Check(
+            self.statement,
+            self.claim,
+            notebook,
+            margins.size,
+            float(np.min(margins)) if margins.size else np.nan,
+            self.rival,
+            None if against is None else float(np.min(against)),
+        )
+
+
+class Record:
+    """What a notebook leaves behind: its rows of the table of statements and its figure.
+
+    Parameters
+    ----------
+    name : str
+        Name of the notebook, without ending.
+    figures_dir : path-like, optional
+        Folder of the figure and its data (default: none, nothing is written).
+    results_dir : path-like, optional
+        Folder of the rows (default: none, nothing is written).
+    stop_if_violated : bool, optional
+        Whether `finish` raises if a row does not hold (default: True).
+
+    Examples
+    --------
+    >>> record = Record("00_tour")
+    >>> record.check(Claim("S1", "the divergence falls; margin its decrease", [0.1, 0.2]))
+    >>> record.finish()
+    S1    2 cases  worst margin 1.0e-01
+    """
+
+    def __init__(self, name, figures_dir=None, results_dir=None, stop_if_violated=True):
+        self.name, self.figures_dir, self.results_dir = name, figures_dir, results_dir
+        self.stop_if_violated, self.checks = stop_if_violated, []
+
+    def check(self, *claims):
+        """Add a row for each claim.
+
+        Parameters
+        ----------
+        *claims : Claim
+            In the order of the rows.
+        """
+        self.checks += [claim.check(self.name) for claim in claims]
+
+    def figure(self, figure, data):
+        """Save the notebook's figure and the numbers that it shows, and show it.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure
+            The figure.
+        data : dict of str to array_like of shape (K,)
+            As for `save_figure`.
+        """
+        import matplotlib.pyplot as plt
+
+        save_figure(figure, data, self.name, self.figures_dir)
+        plt.show()
+
+    def finish(self):
+        """Save the rows and print them.
+
+        Raises
+        ------
+        ValueError
+            If there is no row.
+        ArithmeticError
+            If a row does not hold, unless `stop_if_violated` is False.
+        """
+        save_checks(self.checks, self.name, self.results_dir)
+        for check in self.checks:
+            against = "" if check.rival is None else f"  rival's {check.rival_margin:.1e}"
+            print(
+                f"{check.statement:3s} {check.instances:3d} cases  "
+                f"worst margin {check.worst_margin:.1e}{against}"
+            )
+        violated = [check.claim for check in self.checks if not check.holds]
+        if violated and self.stop_if_violated:
+            raise ArithmeticError(f"does not hold: {'; '.join(violated)}")
 
 
 def sort_checks(checks):
@@ -100,7 +241,10 @@ def sort_checks(checks):
     list of Check
         The sorted checks.
     """
-    return sorted(checks, key=lambda check: (int(check.statement[1:]), check.notebook))
+    return sorted(
+        checks,
+        key=lambda c: ("SDT".index(c.statement[0]), int(c.statement[1:]), c.notebook),
+    )
 
 
 def write_checks(checks, path):
@@ -117,13 +261,9 @@ def write_checks(checks, path):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for check in checks:
-            writer.writerow(
-                [
-                    *dataclasses.astuple(check)[:-1],
-                    repr(check.worst_margin),
-                    str(check.holds).lower(),
-                ]
-            )
+            *texts, margin, rival, rival_margin = dataclasses.astuple(check)
+            against = ["", ""] if rival is None else [rival, repr(rival_margin)]
+            writer.writerow([*texts, repr(margin), *against, str(check.holds).lower()])
 
 
 def save_checks(checks, name, directory):
@@ -184,8 +324,9 @@ def read_checks(path):
     for number, row in enumerate(rows, start=2):
         if len(row) != len(COLUMNS):
             raise ValueError(f"{path}, line {number}: {len(row)} values for {len(COLUMNS)} columns")
-        *texts, instances, margin, holds = row
-        check = Check(*texts, instances=int(instances), worst_margin=float(margin))
+        *texts, instances, margin, rival, rival_margin, holds = row
+        against = (rival, float(rival_margin)) if rival or rival_margin else ()
+        check = Check(*texts, int(instances), float(margin), *against)
         if holds != str(check.holds).lower():
             raise ValueError(
                 f"{path}, line {number}: holds is {holds!r}, but the margin is {margin}"
@@ -195,7 +336,7 @@ def read_checks(path):
 
 
 def checks_to_markdown(checks):
-    """Write checks as a Markdown table, margins rounded down to three digits.
+    """Write checks as a Markdown table: margins of three digits, the rivals' rounded up.
 
     Parameters
     ----------
@@ -207,13 +348,19 @@ def checks_to_markdown(checks):
     str
         The table, with a line end after its last row.
     """
-    rounding = decimal.Context(prec=3, rounding=decimal.ROUND_FLOOR)
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---|---|---|---:|---:|---|"]
+    down, up = (
+        decimal.Context(prec=3, rounding=rounding)
+        for rounding in (decimal.ROUND_FLOOR, decimal.ROUND_CEILING)
+    )
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---|---|---|---:|---:|---|---:|---|"]
     for check in checks:
-        claim = check.claim.replace("|", r"\|")
-        holds = "yes" if check.holds else "**no**"
+        claim, rival = (text.replace("|", r"\|") for text in (check.claim, check.rival or ""))
+        margin = f"{float(down.create_decimal(check.worst_margin)):.3g}"
+        against = ""
+        if check.rival is not None:
+            against = f"{float(up.create_decimal(check.rival_margin)):.3g}"
         lines.append(
             f"| {check.statement} | {claim} | {check.notebook} | {check.instances} "
-            f"| {float(rounding.create_decimal(check.worst_margin)):.3g} | {holds} |"
+            f"| {margin} | {rival} | {against} | {'yes' if check.holds else '**no**'} |"
         )
     return "\n".join(lines) + "\n"

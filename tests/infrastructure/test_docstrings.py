@@ -168,7 +168,7 @@ def mathematical_functions():
     found = []
     for case in public_objects():
         value = case.values[0]
-        module = value.__module__.rpartition(".")[2]
+        module = value.__module__.split(".")[1]
         exported = value.__name__ in deepfact.__all__
         if not inspect.isclass(value) and (
             module in MATHEMATICS or (module in DYNAMICS and exported)

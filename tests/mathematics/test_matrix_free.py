@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import linprog
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from deepfact import limit as limit_module
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.limit import entry as limit_module
 from deepfact.limit import flow_limit
 from deepfact.limit.matrix_free import operator_limit
 from deepfact.mirror_map import MirrorMap
