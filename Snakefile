@@ -1,7 +1,8 @@
 """Rebuild every figure and check every statement.
 
-`snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` a small copy of everything
-under build/smoke/. A notebook is listed, with its parameters, in config/paper.yaml and config/smoke.yaml.
+`snakemake` builds figures/ at paper scale, `snakemake --configfile config/smoke.yaml` (or `--config scale=smoke`) a small
+copy of everything under build/smoke/. A notebook is part of it if it has a configuration, config/<its name>.yaml: its
+parameters at both scales, and the data that it draws but does not compute. No rule knows a notebook by name.
 `snakemake book` makes a book of the executed notebooks.
 
 The conda directives say which environment the rules need. They are not for `--software-deployment-method conda`, since
@@ -11,58 +12,58 @@ environment.yml installs the package from this folder: activate an environment w
 import yaml
 from snakemake.utils import min_version, validate
 
-from workflow.parameters import check_parameters
+from workflow.configuration import (
+    at_scale,
+    data_dependencies,
+    notebook_dependencies,
+    read_notebooks,
+)
 
 min_version("9.0")
 
 
-configfile: "config/paper.yaml"
+configfile: "config/workflow.yaml"
 
 
+config["notebooks"] = read_notebooks()
 validate(config, "config/schema.yaml")
+settings = at_scale(config)
 
 
 report: "docs/report.rst"
 
 
-FIGURES = config["figures_dir"]
-RESULTS = config["results_dir"]
-LOGS = config["logs_dir"]
-BOOK = config["book_dir"]
-NOTEBOOKS = sorted(config["notebooks"])
-PACKAGE = sorted(str(path) for path in Path("deepfact").rglob("*.py"))
+FIGURES = settings["figures_dir"]
+RESULTS = settings["results_dir"]
+LOGS = settings["logs_dir"]
+BOOK = settings["book_dir"]
+NOTEBOOKS = list(settings["notebooks"])
+DATA = settings["data"]
 
-for notebook, values in config["notebooks"].items():
-    check_parameters(Path("notebooks") / f"{notebook}.ipynb", values)
+
+def one_line(values):
+    """Write values as one line of YAML, in which 1.0e-12 and .inf stay numbers."""
+    return yaml.safe_dump(values, default_flow_style=True, width=float("inf")).strip()
+
+
+def tables_of(notebook):
+    """Name the tables that a notebook draws but does not compute."""
+    return [
+        f"{FIGURES}/{data}.csv" for data in DATA if DATA[data]["notebook"] == notebook
+    ]
 
 
 def notebook_parameters(wildcards):
-    """Write the parameters of a notebook as one line of YAML, in which 1.0e-12 and .inf stay numbers."""
+    """Write the parameters of a notebook."""
     parameters = {
-        **config["notebooks"][wildcards.notebook],
+        **settings["notebooks"][wildcards.notebook],
         "figures_dir": FIGURES,
         "results_dir": RESULTS,
         "stop_if_violated": False,
     }
-    if wildcards.notebook == "06_measurements":
+    if tables_of(wildcards.notebook):
         parameters["data_dir"] = FIGURES
-    return yaml.safe_dump(
-        parameters, default_flow_style=True, width=float("inf")
-    ).strip()
-
-
-def measured_rates(wildcards):
-    """Name what a notebook draws but does not compute."""
-    if wildcards.notebook == "06_measurements":
-        return expand(rules.recovery.output, signal=["signed", "nonnegative"])
-    return []
-
-
-def recovery_parameters(wildcards):
-    """Write the parameters of the recovery experiment as one line of YAML."""
-    return yaml.safe_dump(
-        config["recovery"], default_flow_style=True, width=float("inf")
-    ).strip()
+    return one_line(parameters)
 
 
 def makers():
@@ -71,7 +72,7 @@ def makers():
         *(
             {
                 "by": f"notebooks/{notebook}.ipynb",
-                "config": config["notebooks"][notebook],
+                "config": settings["notebooks"][notebook],
                 "files": expand(
                     f"{FIGURES}/{notebook}.{{ending}}",
                     ending=["pdf", "svg", "png", "csv"],
@@ -82,15 +83,14 @@ def makers():
         ),
         *(
             {
-                "by": "workflow/recovery.py",
-                "config": config["recovery"],
-                "files": [f"{FIGURES}/recovery_{signal}.csv"],
+                "by": f"deepfact.experiments.{measured['function']}",
+                "config": measured["arguments"],
+                "files": [f"{FIGURES}/{data}.csv"],
                 # A pattern: thousands of names are too long for a command.
-                "benchmarks": [f"{LOGS}/recovery/{signal}/{{chunk}}.benchmark.tsv"],
-                "chunks": config["recovery"]["chunks"],
+                "benchmarks": [f"{LOGS}/{data}/{{chunk}}.benchmark.tsv"],
+                "chunks": measured["chunks"],
             }
-            for signal in ["signed", "nonnegative"]
-            if "06_measurements" in NOTEBOOKS
+            for data, measured in DATA.items()
         ),
         {
             "by": "workflow/statements.py",
@@ -103,14 +103,15 @@ def makers():
 
 wildcard_constraints:
     notebook="|".join(NOTEBOOKS),
-    signal="signed|nonnegative",
+    # Without data there is nothing to match.
+    data="|".join(DATA) or "(?!)",
     chunk=r"\d+",
 
 
 localrules:
     all,
     manifest,
-    recovery,
+    data,
     statements,
     statements_hold,
     book,
@@ -122,30 +123,18 @@ rule all:
         statements_hold=f"{RESULTS}/statements_hold",
 
 
-rule recovery_chunk:
-    """Measure recovery rates (S14) on a share of the cells; a rerun takes up the finished ones."""
+rule data_chunk:
+    """Measure a share of a table that takes long; a rerun takes up what is finished."""
     input:
-        package=[
-            f"deepfact/{name}.py"
-            for name in [
-                "recovery",
-                "experiments/measurements",
-                "limit/entry",
-                "limit/interior_point",
-                "deep_factorization",
-                "problem",
-                "l1_minimisation",
-                "theory",
-            ]
-        ],
-        script="workflow/recovery.py",
+        package=lambda wildcards: data_dependencies(DATA[wildcards.data]["function"]),
+        script="workflow/data.py",
         lock="requirements.lock",
     output:
-        f"{RESULTS}/recovery/{{signal}}/{{chunk}}.csv",
+        f"{RESULTS}/{{data}}/{{chunk}}.csv",
     log:
-        f"{LOGS}/recovery/{{signal}}/{{chunk}}.log",
+        f"{LOGS}/{{data}}/{{chunk}}.log",
     benchmark:
-        f"{LOGS}/recovery/{{signal}}/{{chunk}}.benchmark.tsv"
+        f"{LOGS}/{{data}}/{{chunk}}.benchmark.tsv"
     # The longest way through the workflow begins here.
     priority: 2
     conda:
@@ -155,36 +144,34 @@ rule recovery_chunk:
         mem_mb=1000,
         runtime=30,
     params:
-        signal=lambda wildcards: (
-            "--nonnegative" if wildcards.signal == "nonnegative" else ""
-        ),
-        parameters=recovery_parameters,
+        function=lambda wildcards: DATA[wildcards.data]["function"],
+        arguments=lambda wildcards: one_line(DATA[wildcards.data]["arguments"]),
     shell:
-        "python -m workflow.recovery measure {params.signal} --chunk {wildcards.chunk}"
-        " --parameters {params.parameters:q} --output {output} > {log} 2>&1"
+        "python -m workflow.data measure {params.function} --chunk {wildcards.chunk}"
+        " --arguments {params.arguments:q} --output {output} > {log} 2>&1"
 
 
-rule recovery:
+rule data:
     """Gather the chunks."""
     input:
-        chunks=expand(
-            f"{RESULTS}/recovery/{{signal}}/{{chunk}}.csv",
-            chunk=range(config["recovery"]["chunks"]),
-            allow_missing=True,
+        chunks=lambda wildcards: expand(
+            f"{RESULTS}/{wildcards.data}/{{chunk}}.csv",
+            chunk=range(DATA[wildcards.data]["chunks"]),
         ),
-        script="workflow/recovery.py",
+        script="workflow/data.py",
     output:
-        f"{FIGURES}/recovery_{{signal}}.csv",
+        f"{FIGURES}/{{data}}.csv",
     log:
-        f"{LOGS}/recovery/{{signal}}.log",
+        f"{LOGS}/{{data}}.log",
     priority: 2
     conda:
         "environment.yml"
     params:
+        function=lambda wildcards: DATA[wildcards.data]["function"],
         folder=lambda wildcards, input: Path(input.chunks[0]).parent,
-        chunks=config["recovery"]["chunks"],
+        chunks=lambda wildcards: DATA[wildcards.data]["chunks"],
     shell:
-        "python -m workflow.recovery gather {params.folder} --chunks {params.chunks}"
+        "python -m workflow.data gather {params.function} {params.folder} --chunks {params.chunks}"
         " --output {output} > {log} 2>&1"
 
 
@@ -192,8 +179,10 @@ rule notebook:
     """Execute a notebook with papermill: its figure, the figure's data and its rows of the table of statements."""
     input:
         notebook="notebooks/{notebook}.ipynb",
-        rates=measured_rates,
-        package=PACKAGE,
+        data=lambda wildcards: tables_of(wildcards.notebook),
+        package=lambda wildcards: notebook_dependencies(
+            f"notebooks/{wildcards.notebook}.ipynb"
+        ),
         lock="requirements.lock",
     output:
         multiext(f"{FIGURES}/{{notebook}}", ".pdf", ".svg"),
@@ -210,7 +199,8 @@ rule notebook:
         f"{LOGS}/{{notebook}}.log",
     benchmark:
         f"{LOGS}/{{notebook}}.benchmark.tsv"
-    priority: lambda wildcards: wildcards.notebook == "06_measurements"
+    # A notebook that waited for its data is the last to start.
+    priority: lambda wildcards: int(bool(tables_of(wildcards.notebook)))
     # Kernels that start together may pick the same port.
     retries: 1
     conda:
@@ -263,9 +253,7 @@ rule manifest:
     conda:
         "environment.yml"
     params:
-        makers=lambda wildcards: yaml.safe_dump(
-            makers(), default_flow_style=True, width=float("inf")
-        ).strip(),
+        makers=lambda wildcards: one_line(makers()),
     shell:
         "python -m workflow.manifest --makers {params.makers:q} --output {output} > {log} 2>&1"
 
@@ -298,7 +286,7 @@ rule book:
         pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
         benchmarks=sorted(str(path) for path in Path("benchmarks/figures").glob("*")),
         changelog="CHANGELOG.md",
-        package=PACKAGE,
+        package=sorted(str(path) for path in Path("deepfact").rglob("*.py")),
         scripts=["workflow/book.py", "workflow/references.py"],
     output:
         f"{BOOK}/html/index.html",

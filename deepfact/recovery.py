@@ -20,6 +20,7 @@ from deepfact.deep_factorization import DeepFactorization
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import LimitResult, flow_limit
 from deepfact.problem import gaussian_problem
+from deepfact.sources import sources
 
 METHODS = ("depth 1", "depth 2", "depth 3", "basis pursuit")
 
@@ -279,16 +280,8 @@ def phase_transition(
 
 def _stamp(N, settings) -> str:
     """Return a mark of the experiment and of the code that it depends on."""
-    folder = Path(__file__).parent
-    names = (
-        "problem",
-        "deep_factorization",
-        "limit/entry",
-        "limit/interior_point",
-        "l1_minimisation",
-        "recovery",
-    )
-    code = b"".join((folder / f"{name}.py").read_bytes() for name in names)
+    files = sources(f"import {__name__}")
+    code = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(repr((N, settings)).encode() + code).hexdigest()[:16]
 
 
