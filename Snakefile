@@ -14,6 +14,7 @@ from snakemake.utils import min_version, validate
 
 from workflow.configuration import (
     at_scale,
+    check_names,
     data_dependencies,
     notebook_dependencies,
     read_notebooks,
@@ -28,6 +29,7 @@ configfile: "config/workflow.yaml"
 config["notebooks"] = read_notebooks()
 validate(config, "config/schema.yaml")
 settings = at_scale(config)
+check_names(settings)
 
 
 report: "docs/report.rst"

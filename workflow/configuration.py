@@ -40,28 +40,36 @@ def at_scale(config):
     Raises
     ------
     ValueError
-        If a notebook or a function has no such parameter, or two notebooks have data of one name.
+        If two notebooks have data of one name.
     """
     scale = config["scale"]
-    folders = {key: config.get(key, folder) for key, folder in config[scale].items()}
-    notebooks = {name: values[scale] for name, values in sorted(config["notebooks"].items())}
-    for name, values in notebooks.items():
-        check_parameters(Path("notebooks") / f"{name}.ipynb", values)
+    notebooks = sorted(config["notebooks"].items())
     data = {}
-    for notebook, values in sorted(config["notebooks"].items()):
+    for notebook, values in notebooks:
         for name, declared in values.get("data", {}).items():
             for table, own in declared["tables"].items():
                 key = f"{name}_{table}"
                 if key in data:
                     raise ValueError(f"{notebook}: {data[key]['notebook']} has data {key} as well")
-                check_arguments(declared["function"], {**declared[scale], **own})
                 data[key] = {
                     "notebook": notebook,
                     "function": declared["function"],
                     "arguments": {**declared[scale], **own},
                     "chunks": declared[scale]["chunks"],
                 }
-    return {**folders, "notebooks": notebooks, "data": data}
+    return {
+        **{key: config.get(key, folder) for key, folder in config[scale].items()},
+        "notebooks": {name: values[scale] for name, values in notebooks},
+        "data": data,
+    }
+
+
+def check_names(settings):
+    """Raise ValueError if a notebook or a function does not take what `at_scale` returns for it."""
+    for name, values in settings["notebooks"].items():
+        check_parameters(Path("notebooks") / f"{name}.ipynb", values)
+    for measured in settings["data"].values():
+        check_arguments(measured["function"], measured["arguments"])
 
 
 def check_arguments(function, arguments):

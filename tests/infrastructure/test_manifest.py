@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from test_configuration import SETTINGS
 from test_environment import lock_entries, project_requirements
 
 from workflow import manifest
@@ -144,12 +145,13 @@ def test_committed_files_are_those_that_were_built(committed):
 
 
 def test_committed_files_were_built_with_the_committed_parameters(committed):
-    config = yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8"))
-    wanted = {f"notebooks/{name}.ipynb": values for name, values in config["notebooks"].items()}
-    wanted |= {"workflow/recovery.py": config["recovery"], "workflow/statements.py": {}}
-    for made in committed["made"]:
-        assert made["config"] == manifest.plain(wanted[made["by"]])
-    assert {made["by"] for made in committed["made"]} == set(wanted)
+    paper = SETTINGS["paper"]
+    notebooks, tables = paper["notebooks"].items(), paper["data"].values()
+    wanted = [(f"notebooks/{name}.ipynb", values) for name, values in notebooks]
+    wanted += [(f"deepfact.experiments.{each['function']}", each["arguments"]) for each in tables]
+    wanted.append(("workflow/statements.py", {}))
+    built = [(made["by"], made["config"]) for made in committed["made"]]
+    assert built == [(by, manifest.plain(config)) for by, config in wanted]
 
 
 def test_committed_files_were_built_with_the_locked_packages(committed):

@@ -160,7 +160,7 @@ def verify_in(folder):
 
 
 def test_rebuild_of_a_toy_is_compared_with_what_was_committed(tmp_path):
-    folder, _ = make_toy(tmp_path)
+    folder = make_toy(tmp_path)
     status, printed = run(folder)
     assert status == 0, printed
     before = {path: path.stat().st_mtime_ns for path in (folder / "figures").iterdir()}

@@ -1,7 +1,5 @@
-"""The configuration, and the workflow itself, in copies of the project: the real one and a toy."""
+"""The workflow itself, in copies of the project: the real one and a toy."""
 
-import ast
-import copy
 import hashlib
 import json
 import os
@@ -13,151 +11,19 @@ import sys
 import time
 from pathlib import Path
 
-import jsonschema
 import nbformat
 import pytest
 import yaml
+from test_configuration import NOTEBOOKS, SETTINGS
 
+from deepfact import recovery
 from deepfact.checks import read_checks, sort_checks
 from deepfact.experiments import measurements
-from workflow import manifest, recovery
-from workflow.parameters import check_parameters
+from workflow import data, manifest
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
-CONFIGS = {
-    name: yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
-    for name in ("paper", "smoke")
-}
-NOTEBOOKS = sorted(CONFIGS["paper"]["notebooks"])
+SMOKE = SETTINGS["smoke"]
 ENDINGS = ("pdf", "svg", "png", "csv")
-
-
-# The configuration
-
-
-def validate(config):
-    jsonschema.Draft202012Validator(SCHEMA).validate(config)
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_schema_accepts(name):
-    validate(CONFIGS[name])
-
-
-def test_schema_is_a_schema():
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-
-
-@pytest.mark.parametrize(
-    "value", [1, 1.5, 1e-12, float("inf"), True, [1, 2.5], yaml.safe_load("[.inf, 1.0e-12]")]
-)
-def test_schema_accepts_parameter(value):
-    config = copy.deepcopy(CONFIGS["paper"])
-    config["notebooks"]["00_tour"]["alpha"] = value
-    validate(config)
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["1.0", yaml.safe_load("1e-12"), None, {}, {"a": 1}, [], ["1"], [[1]], [True]],
-    ids=repr,
-)
-def test_schema_rejects_parameter(value):
-    config = copy.deepcopy(CONFIGS["paper"])
-    config["notebooks"]["00_tour"]["alpha"] = value
-    with pytest.raises(jsonschema.ValidationError):
-        validate(config)
-
-
-@pytest.mark.parametrize(
-    ("keys", "value"),
-    [
-        (["colour"], 1),
-        (["figures_dir"], "/figures"),
-        (["figures_dir"], "../figures"),
-        (["figures_dir"], "figures/../.."),
-        (["figures_dir"], 3),
-        (["recovery", "chunks"], 0),
-        (["recovery", "pieces"], 3),
-        (["notebooks"], {}),
-        (["notebooks", "tour"], {"seed": 0}),
-        (["notebooks", "00_tour"], {}),
-        (["notebooks", "00_tour", "seed"], "0"),
-        (["notebooks", "00_tour", "seed"], 0.5),
-        (["notebooks", "00_tour", "seed"], -1),
-        (["notebooks", "00_tour", "Alpha"], 1),
-        (["notebooks", "00_tour", "figures_dir"], 1),
-        (["notebooks", "00_tour", "stop_if_violated"], True),
-    ],
-)
-def test_schema_rejects(keys, value):
-    config = copy.deepcopy(CONFIGS["paper"])
-    place = config
-    for key in keys[:-1]:
-        place = place[key]
-    place[keys[-1]] = value
-    with pytest.raises(jsonschema.ValidationError):
-        validate(config)
-
-
-@pytest.mark.parametrize("key", SCHEMA["required"])
-def test_schema_rejects_missing_keys(key):
-    config = {name: value for name, value in CONFIGS["paper"].items() if name != key}
-    with pytest.raises(jsonschema.ValidationError):
-        validate(config)
-
-
-def keys_of(value):
-    return {k: keys_of(v) for k, v in value.items()} if isinstance(value, dict) else None
-
-
-def test_parameter_that_a_notebook_does_not_have():
-    path = ROOT / "notebooks/00_tour.ipynb"
-    check_parameters(path, {"trials": 1, "seed": 0})
-    with pytest.raises(ValueError, match=r"00_tour: no parameter trails, only .*trials"):
-        check_parameters(path, {"trails": 1})
-    with pytest.raises(ValueError, match="99_none is listed"):
-        check_parameters(path.with_stem("99_none"), {})
-
-
-def test_configs_have_the_same_keys():
-    assert keys_of(CONFIGS["paper"]) == keys_of(CONFIGS["smoke"])
-
-
-def test_smoke_stays_away_from_the_committed_figures():
-    for key in ("figures_dir", "results_dir", "logs_dir", "book_dir"):
-        assert CONFIGS["smoke"][key].startswith("build/smoke/")
-
-
-def test_configs_list_every_notebook():
-    assert [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))] == NOTEBOOKS
-
-
-def kind(value):
-    if isinstance(value, list | tuple):
-        return [kind(value[0])]
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "other"
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_parameters_are_those_of_the_notebook(notebook, config):
-    """Papermill only warns about a parameter that the notebook does not have."""
-    cells = nbformat.read(ROOT / f"notebooks/{notebook}.ipynb", as_version=4).cells
-    (cell,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
-    defaults = {}
-    for statement in ast.parse(cell.source).body:
-        text = ast.unparse(statement.value)
-        for infinity in ("np.inf", "math.inf", "float('inf')"):
-            text = text.replace(infinity, "1e999")
-        defaults[statement.targets[0].id] = ast.literal_eval(text)
-    for name, value in CONFIGS[config]["notebooks"][notebook].items():
-        assert name in defaults
-        assert kind(value) == kind(defaults[name]), name
-
-
-# The workflow
 
 
 def make_copy(folder):
@@ -219,8 +85,9 @@ def test_dry_run_at_paper_scale(tmp_path):
 
 def test_workflow_rejects_a_number_that_yaml_reads_as_text(tmp_path):
     make_copy(tmp_path)
-    with (tmp_path / "config/paper.yaml").open("a", encoding="utf-8") as file:
-        file.write("    alpha: 1e-12\n")
+    path = tmp_path / "config/00_tour.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("smoke:", "  alpha: 1e-12\nsmoke:"), encoding="utf-8")
     status, printed = run(tmp_path, "--dry-run")
     assert status == 1
     assert "alpha" in printed
@@ -240,39 +107,39 @@ def test_smoke_run_builds_everything(smoke):
     assert not (smoke / "results").exists()
 
 
-@pytest.mark.parametrize("signal", ["signed", "nonnegative"])
-def test_smoke_chunks_are_gathered_to_the_table_of_one_run(smoke, tmp_path, signal):
+@pytest.mark.parametrize("table", SMOKE["data"])
+def test_smoke_chunks_are_gathered_to_the_table_of_one_run(smoke, tmp_path, table):
     build = smoke / "build/smoke"
-    parameters = {**CONFIGS["smoke"]["recovery"], "chunks": 1}
-    assert CONFIGS["smoke"]["recovery"]["chunks"] > 1
-    whole = measurements.recovery_table(signal == "nonnegative", workers=1, **parameters)
+    arguments = SMOKE["data"][table]["arguments"]
+    assert arguments["chunks"] > 1
+    whole = measurements.recovery_table(workers=1, **{**arguments, "chunks": 1})
     measurements.save_table(whole, tmp_path / "whole.csv")
-    gathered = build / f"figures/recovery_{signal}.csv"
+    gathered = build / f"figures/{table}.csv"
     assert gathered.read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    chunks = build / f"results/recovery/{signal}"
-    numbers = range(CONFIGS["smoke"]["recovery"]["chunks"])
+    chunks = build / f"results/{table}"
+    numbers = range(arguments["chunks"])
     # No checkpoints: they would keep a rerun from measuring anything.
     assert {path.name for path in chunks.iterdir()} == {f"{number}.csv" for number in numbers}
     for number in numbers:
-        log = (build / f"logs/recovery/{signal}/{number}.log").read_text(encoding="utf-8")
+        log = (build / f"logs/{table}/{number}.log").read_text(encoding="utf-8")
         assert re.search(r"N = 30: (\d+) of \1 cells", log)
 
 
 def test_a_killed_chunk_is_taken_up(tmp_path, monkeypatch):
     """Its checkpoint is that of this chunk alone, and believed."""
-    parameters = {**CONFIGS["smoke"]["recovery"], "growth_unknowns": [40]}
+    arguments = {**SMOKE["data"]["recovery_signed"]["arguments"], "growth_unknowns": [40]}
+    work = ("measurements.recovery_table", 1, arguments)
     output = tmp_path / "1.csv"
-    recovery.measure(False, 1, parameters, output)
+    data.measure(*work, output)
     first = output.read_bytes()
     lines = output.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
     half = len(lines) // 2
     output.with_suffix(".jsonl").write_text("\n".join(lines[:half]), encoding="utf-8")
     output.unlink()
     run_again = []
-    module = sys.modules["deepfact.recovery"]  # deepfact.phase_transition is its function
-    cell = module._cell
-    monkeypatch.setattr(module, "_cell", lambda task: run_again.append(1) or cell(task))
-    recovery.measure(False, 1, parameters, output)
+    cell = recovery._cell
+    monkeypatch.setattr(recovery, "_cell", lambda task: run_again.append(1) or cell(task))
+    data.measure(*work, output)
     assert output.read_bytes() == first
     assert 0 < len(run_again) == len([line for line in lines[half:] if line])
 
@@ -296,14 +163,13 @@ def test_smoke_manifest_names_every_file(smoke):
     assert manifest.differences(recorded, figures) == []
     assert recorded["source"]["revision"] is None  # the copy is no repository
     assert recorded["source"]["reason"]
-    config = CONFIGS["smoke"]
     for made in recorded["made"]:
         assert made["seconds"] > 0
         if made["by"].startswith("notebooks/"):
             notebook = Path(made["by"]).stem
             assert set(made["sha256"]) == {f"{notebook}.{ending}" for ending in ENDINGS}
-            assert made["config"] == manifest.plain(config["notebooks"][notebook])
-            assert made["seeds"] == {"seed": config["notebooks"][notebook]["seed"]}
+            assert made["config"] == manifest.plain(SMOKE["notebooks"][notebook])
+            assert made["seeds"] == {"seed": SMOKE["notebooks"][notebook]["seed"]}
             assert made["peak_memory_mib"] > 50
 
 
@@ -322,7 +188,7 @@ def test_report_has_every_figure_and_caption_and_needs_no_network(smoke):
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_parameters_reach_the_notebook_as_numbers(smoke, notebook):
     executed = nbformat.read(smoke / f"build/smoke/results/{notebook}.ipynb", as_version=4)
-    wanted = CONFIGS["smoke"]["notebooks"][notebook]
+    wanted = SMOKE["notebooks"][notebook]
     given = executed.metadata.papermill.parameters
     assert {key: given[key] for key in wanted} == wanted
     assert given["stop_if_violated"] is False
@@ -340,17 +206,49 @@ def test_smoke_figures_are_identical_when_built_again(smoke):
     assert digests(figures) == before
 
 
+def jobs(printed):
+    """Read from a dry run how many jobs of each rule there are, and which notebooks they run."""
+    table = printed.rpartition("Job stats:")[2].partition("total")[0]
+    count = {
+        rule: int(number) for rule, number in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
+    }
+    return count, set(re.findall(r"output: build/smoke/figures/(\d\d_\w+)\.pdf", printed))
+
+
 def test_what_reruns_a_notebook(smoke):
-    arguments = ("--configfile", "config/smoke.yaml", "--dry-run")
-    status, printed = run(smoke, *arguments)
-    assert status == 0
-    assert "rule notebook" not in printed
-    with (smoke / "deepfact/figures.py").open("a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    status, printed = run(smoke, *arguments)
-    assert status == 0
-    for notebook in NOTEBOOKS:
-        assert f"output: build/smoke/figures/{notebook}.pdf" in printed
+    """The core reruns all of them, an experiment those that import it, a new one itself alone."""
+    dry = ("--configfile", "config/smoke.yaml", "--dry-run")
+    assert jobs(run(smoke, *dry)[1]) == ({}, set())
+
+    notebook = json.loads((smoke / "notebooks/07_noise.ipynb").read_text(encoding="utf-8"))
+    text = json.dumps(notebook).replace("07_noise", "99_new")
+    text = re.sub(r"deepfact\.experiments import noise", "deepfact.experiments import new", text)
+    (smoke / "notebooks/99_new.ipynb").write_text(text, encoding="utf-8")
+    shutil.copy(smoke / "deepfact/experiments/noise.py", smoke / "deepfact/experiments/new.py")
+    shutil.copy(smoke / "config/07_noise.yaml", smoke / "config/99_new.yaml")
+    count, notebooks = jobs(run(smoke, *dry)[1])
+    assert notebooks == {"99_new"}
+    assert count["notebook"] == 1
+    assert "data_chunk" not in count
+    for folder, ending in (("notebooks", "ipynb"), ("config", "yaml")):
+        (smoke / folder / f"99_new.{ending}").unlink()
+
+    def changed(*paths):
+        times = {path: (smoke / path).stat() for path in paths}
+        for path in paths:
+            (smoke / path).touch()
+        found = jobs(run(smoke, *dry)[1])
+        for path, before in times.items():
+            os.utime(smoke / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return found
+
+    assert changed("deepfact/experiments/noise.py")[1] == {"07_noise"}
+    assert changed("config/07_noise.yaml")[1] == set()
+    count, notebooks = changed("deepfact/experiments/measurements.py")
+    assert notebooks == {"06_measurements"}
+    assert count["data_chunk"] == sum(each["chunks"] for each in SMOKE["data"].values())
+    count, notebooks = changed("deepfact/figures.py")
+    assert notebooks == set(NOTEBOOKS)
 
 
 # A toy, for what cannot be asked of the real notebooks
@@ -382,7 +280,8 @@ def make_toy(folder):
     make_copy(folder)
     shutil.rmtree(folder / "notebooks")
     (folder / "notebooks").mkdir()
-    config = {**CONFIGS["paper"], "notebooks": {}}
+    for path in (folder / "config").glob("[0-9]*.yaml"):
+        path.unlink()
     for name in ("01_first", "02_second"):
         parameters = nbformat.v4.new_code_cell(
             f"seed = 0\nname = '{name}'\nmargin = 0.0\nfigures_dir = None\nresults_dir = None\n"
@@ -396,20 +295,20 @@ def make_toy(folder):
             "language": "python",
         }
         nbformat.write(notebook, folder / f"notebooks/{name}.ipynb")
-        config["notebooks"][name] = {"seed": 0, "margin": 1.0e-12}
-    write_config(folder, config)
-    return folder, config
+        configure(folder, name, 1.0e-12)
+    return folder
 
 
-def write_config(folder, config):
-    text = yaml.safe_dump(config)
-    (folder / "config/paper.yaml").write_text(text, encoding="utf-8")
+def configure(folder, name, margin):
+    """Set the margin of a toy notebook."""
+    values = {"seed": 0, "margin": margin}
+    text = yaml.safe_dump({"paper": values, "smoke": values})
+    (folder / f"config/{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def test_violated_statement_fails_at_the_very_end(tmp_path):
-    folder, config = make_toy(tmp_path)
-    config["notebooks"]["01_first"]["margin"] = -0.5
-    write_config(folder, config)
+    folder = make_toy(tmp_path)
+    configure(folder, "01_first", -0.5)
     status, printed = run(folder)
     assert status == 1
     assert "S1 does not hold in 01_first: a toy (worst margin -0.5 over 1 instances)" in printed
@@ -426,8 +325,7 @@ def test_violated_statement_fails_at_the_very_end(tmp_path):
     assert "rule notebook" not in printed
     assert digests(folder / "figures") == before
     # Mended: only the notebook that changed runs again.
-    config["notebooks"]["01_first"]["margin"] = 0.5
-    write_config(folder, config)
+    configure(folder, "01_first", 0.5)
     second = (folder / "results/02_second.ipynb").stat().st_mtime_ns
     status, printed = run(folder)
     assert status == 0, printed
@@ -443,7 +341,7 @@ def wait_for(condition, process, seconds=120):
 
 
 def test_killed_run_is_taken_up(tmp_path):
-    folder, _ = make_toy(tmp_path)
+    folder = make_toy(tmp_path)
     (folder / "wait").touch()
     finished = folder / "results/01_first.statements.csv"
     incomplete = folder / ".snakemake/incomplete"  # has the six outputs of each unfinished notebook

@@ -1,0 +1,172 @@
+"""The configuration: what the schema accepts, and that names are those of notebooks and functions."""
+
+import ast
+import copy
+from pathlib import Path
+
+import jsonschema
+import nbformat
+import pytest
+import yaml
+
+from workflow.configuration import at_scale, check_arguments, check_names, read_notebooks
+from workflow.parameters import check_parameters
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
+CONFIG = {
+    **yaml.safe_load((ROOT / "config/workflow.yaml").read_text(encoding="utf-8")),
+    "notebooks": read_notebooks(ROOT / "config"),
+}
+SCALES = ("paper", "smoke")
+SETTINGS = {scale: at_scale({**CONFIG, "scale": scale}) for scale in SCALES}
+NOTEBOOKS = list(CONFIG["notebooks"])
+
+
+def validate(config):
+    jsonschema.Draft202012Validator(SCHEMA).validate(config)
+
+
+def changed(keys, value):
+    """Return the configuration with another value at one place."""
+    config = copy.deepcopy(CONFIG)
+    place = config
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    return config
+
+
+def test_schema_accepts_the_configuration():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    validate(CONFIG)
+    validate({**CONFIG, "figures_dir": "build/verify/figures"})
+
+
+ALPHA = ("notebooks", "00_tour", "paper", "alpha")
+
+
+@pytest.mark.parametrize(
+    "value", [1, 1.5, float("inf"), True, [1, 2.5], [[1, 2], [3]], yaml.safe_load("[.inf, 1.0e-9]")]
+)
+def test_schema_accepts_parameter(value):
+    validate(changed(ALPHA, value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1.0", yaml.safe_load("1e-12"), None, {}, {"a": 1}, [], ["1"], [[]], [1, [1]], [[[1]]]],
+    ids=repr,
+)
+def test_schema_rejects_parameter(value):
+    with pytest.raises(jsonschema.ValidationError):
+        validate(changed(ALPHA, value))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["colour"], 1),
+        (["scale"], "large"),
+        (["paper", "figures_dir"], "/figures"),
+        (["smoke", "figures_dir"], "figures/../.."),
+        (["figures_dir"], "../figures"),
+        (["paper"], {"figures_dir": "figures"}),
+        (["notebooks"], {}),
+        (["notebooks", "tour"], {"paper": {"seed": 0}, "smoke": {"seed": 0}}),
+        (["notebooks", "00_tour"], {"paper": {"seed": 0}}),
+        (["notebooks", "00_tour", "paper"], {}),
+        (["notebooks", "00_tour", "smoke", "seed"], 0.5),
+        (["notebooks", "00_tour", "paper", "Alpha"], 1),
+        (["notebooks", "00_tour", "paper", "figures_dir"], 1),
+        (["notebooks", "00_tour", "data"], {"rates": {"function": "measurements.f"}}),
+        (["notebooks", "06_measurements", "data", "recovery", "function"], "f"),
+        (["notebooks", "06_measurements", "data", "recovery", "paper", "chunks"], 0),
+        (["notebooks", "06_measurements", "data", "recovery", "tables"], {}),
+    ],
+)
+def test_schema_rejects(keys, value):
+    with pytest.raises(jsonschema.ValidationError):
+        validate(changed(keys, value))
+
+
+def keys_of(value):
+    return {k: keys_of(v) for k, v in value.items()} if isinstance(value, dict) else None
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_scales_have_the_same_keys(notebook):
+    values = CONFIG["notebooks"][notebook]
+    for part in (values, *values.get("data", {}).values()):
+        assert keys_of(part["paper"]) == keys_of(part["smoke"])
+
+
+def test_smoke_stays_away_from_the_committed_figures():
+    assert all(folder.startswith("build/smoke/") for folder in CONFIG["smoke"].values())
+
+
+def test_every_notebook_is_part_of_the_workflow():
+    assert [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))] == NOTEBOOKS
+
+
+def test_a_folder_may_be_set_apart():
+    settings = at_scale({**CONFIG, "scale": "smoke", "figures_dir": "elsewhere"})
+    assert settings == {**SETTINGS["smoke"], "figures_dir": "elsewhere"}
+
+
+def test_data_of_two_notebooks_have_two_names():
+    data = {"data": CONFIG["notebooks"]["06_measurements"]["data"]}
+    config = changed(("notebooks", "00_tour"), CONFIG["notebooks"]["00_tour"] | data)
+    with pytest.raises(ValueError, match="06_measurements: 00_tour has data recovery_signed"):
+        at_scale(config)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_names_are_those_of_notebooks_and_functions(scale, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    check_names(SETTINGS[scale])
+
+
+def test_parameter_that_a_notebook_does_not_have():
+    path = ROOT / "notebooks/00_tour.ipynb"
+    check_parameters(path, {"trials": 1, "seed": 0})
+    with pytest.raises(ValueError, match=r"00_tour: no parameter trails, only .*trials"):
+        check_parameters(path, {"trails": 1})
+    with pytest.raises(ValueError, match="99_none is listed"):
+        check_parameters(path.with_stem("99_none"), {})
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "message"),
+    [
+        ("measurements.recovery_table", "pieces", "no parameter pieces"),
+        ("measurements.recovery_table", "workers", "no parameter workers"),
+        ("measurements.no_table", "seed", "no function no_table"),
+        ("no_module.recovery_table", "seed", "no function recovery_table"),
+    ],
+)
+def test_argument_that_a_function_does_not_take(function, name, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ValueError, match=message):
+        check_arguments(function, {name: 1})
+
+
+def kind(value):
+    if isinstance(value, list | tuple):
+        return [kind(value[0])]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "other"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_parameters_are_of_the_kind_that_the_notebook_takes(notebook, scale):
+    cells = nbformat.read(ROOT / f"notebooks/{notebook}.ipynb", as_version=4).cells
+    (cell,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    defaults = {}
+    for statement in ast.parse(cell.source).body:
+        text = ast.unparse(statement.value)
+        for infinity in ("np.inf", "math.inf", "float('inf')"):
+            text = text.replace(infinity, "1e999")
+        defaults[statement.targets[0].id] = ast.literal_eval(text)
+    for name, value in SETTINGS[scale]["notebooks"][notebook].items():
+        assert kind(value) == kind(defaults[name]), name
