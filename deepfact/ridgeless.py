@@ -186,8 +186,8 @@ def effective_penalty(eigenvalues: np.ndarray, n: int, penalty: float = 0.0) -> 
 
     Notes
     -----
-    Statement T5 of ``docs/statements``: Hastie, Montanari, Rosset and Tibshirani (arXiv:1903.08560),
-    Cheng and Montanari (arXiv:2210.08571).
+    Statement T5 of ``docs/statements``: Hastie, Montanari, Rosset and Tibshirani
+    (arXiv:1903.08560), Cheng and Montanari (arXiv:2210.08571).
     """
     eigenvalues, n = _spectrum(eigenvalues), as_count("n", n, minimum=1)
     penalty = as_real_number("penalty", penalty, minimum=0.0)
@@ -242,8 +242,8 @@ def ridge_risk(
 
     Notes
     -----
-    Statement T5 of ``docs/statements``: Hastie, Montanari, Rosset and Tibshirani (arXiv:1903.08560),
-    Cheng and Montanari (arXiv:2210.08571).
+    Statement T5 of ``docs/statements``: Hastie, Montanari, Rosset and Tibshirani
+    (arXiv:1903.08560), Cheng and Montanari (arXiv:2210.08571).
     """
     eigenvalues = _spectrum(eigenvalues)
     coefficients = as_real_array("coefficients", coefficients, ndim=1)

@@ -82,8 +82,8 @@ def flow_risk(
 
     Notes
     -----
-    Statement T4 of ``docs/statements``. Derived here, from the convex Gaussian min-max theorem as for
-    the lasso; state evolution as in Bayati and Montanari (arXiv:1008.2581).
+    Statement T4 of ``docs/statements``. Derived here, from the convex Gaussian min-max theorem as
+    for the lasso; state evolution as in Bayati and Montanari (arXiv:1008.2581).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The path of the flow as the init scale tends to 0: plateaus at saddles, and jumps between them."""
+"""The limit of the flow's path as the init scale tends to 0: plateaus at saddles, and jumps."""
 
 from __future__ import annotations
 
@@ -228,7 +228,9 @@ def saddle_path(
         score[together] = np.where(side[together] > 0, upper[together], -lower[together])
         if not columns.settle(x, side, still, together):
             status = "degenerate"
-            message = "active columns depend on each other: first-order times do not say how x jumps"
+            message = (
+                "active columns depend on each other: first-order times do not decide the jump"
+            )
             break
         residual = columns.residual
         drift = residual @ A
@@ -293,7 +295,8 @@ class _ActiveColumns:
             if not (pull > still).any():
                 side[outside] = 0.0
                 # One that reached its threshold but is not wanted: others do the same work.
-                return entered.issuperset(newest[np.abs(self.residual @ self.A[:, newest]) <= still])
+                idle = np.abs(self.residual @ self.A[:, newest]) <= still
+                return entered.issuperset(newest[idle])
             entered.add(int(outside[pull.argmax()]))
             if not self._append(int(outside[pull.argmax()])):
                 return False
