@@ -57,7 +57,8 @@ def distances(problem, path, depth, log10_alpha):
     """Return how far the flow is from each plateau at its middle."""
     log_alpha = log10_alpha * np.log(10)
     clock = -log_alpha if depth == 2 else np.exp((2 - depth) * log_alpha) / (depth - 2)
-    flow = gradient_flow(problem, DeepFactorization(depth, log_alpha=log_alpha), middles(path) * clock)
+    model = DeepFactorization(depth, log_alpha=log_alpha)
+    flow = gradient_flow(problem, model, middles(path) * clock)
     return np.abs(flow.x - path.x).max(axis=1)
 
 
