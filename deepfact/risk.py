@@ -206,7 +206,7 @@ def proximal_map(
 
     Notes
     -----
-    Statement T4 of ``docs/statements``. Newton's method in w, kept in a bracket, and at its end in x.
+    Statement T4 of ``docs/statements``. Newton's method in w, kept in a bracket, then in x.
     """
     v = np.asarray(v, dtype=np.float64)
     start = mirror_map.signal(np.zeros_like(v))

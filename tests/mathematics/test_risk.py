@@ -118,7 +118,8 @@ def test_proximal_map_is_optimal(depth, alpha, signed):
         if not (np.isinf(depth) and alpha > 1):
             off = x + penalty * model.potential_gradient(x) - v
             # in units of x, for where X is flat the rounding of x alone moves F'(x) far
-            np.testing.assert_allclose(slope * off, 0, atol=1e-12 * np.abs(v).max())
+            seen = x != 0  # 0 where the positive signal underflows
+            np.testing.assert_allclose(slope[seen] * off[seen], 0, atol=1e-12 * np.abs(v).max())
 
 
 @pytest.mark.parametrize(
