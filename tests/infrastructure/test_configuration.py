@@ -1,4 +1,4 @@
-"""The configuration: what the schema accepts, and that names are those of notebooks and functions."""
+"""The configuration: what the schema accepts, and names of notebooks and of functions."""
 
 import ast
 import copy
