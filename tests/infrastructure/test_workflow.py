@@ -20,6 +20,7 @@ from deepfact import recovery
 from deepfact.checks import read_checks, sort_checks
 from deepfact.experiments import measurements
 from workflow import data, manifest
+from workflow.configuration import notebook_dependencies
 
 ROOT = Path(__file__).parents[2]
 SMOKE = SETTINGS["smoke"]
@@ -215,41 +216,60 @@ def jobs(printed):
     return count, set(re.findall(r"output: build/smoke/figures/(\d\d_\w+)\.pdf", printed))
 
 
+def experiments_of(notebook):
+    """Name the experiments that a notebook depends on."""
+    files = notebook_dependencies(ROOT / f"notebooks/{notebook}.ipynb")
+    return [path for path in files if path.startswith("deepfact/experiments/")]
+
+
 def test_what_reruns_a_notebook(smoke):
     """The core reruns all of them, an experiment those that import it, a new one itself alone."""
-    dry = ("--configfile", "config/smoke.yaml", "--dry-run")
-    count, notebooks = jobs(run(smoke, *dry)[1])
+
+    def jobs_after_change(path):
+        before = (smoke / path).stat()
+        (smoke / path).touch()
+        found = dry_run()
+        os.utime(smoke / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return found
+
+    def dry_run():
+        status, printed = run(smoke, "--config", "scale=smoke", "--dry-run")
+        assert status == 0, printed
+        return jobs(printed)
+
+    count, notebooks = dry_run()
     assert not notebooks
     assert not count.keys() & {"notebook", "data_chunk"}
 
-    notebook = json.loads((smoke / "notebooks/07_noise.ipynb").read_text(encoding="utf-8"))
-    text = json.dumps(notebook).replace("07_noise", "99_new")
-    text = re.sub(r"deepfact\.experiments import noise", "deepfact.experiments import new", text)
-    (smoke / "notebooks/99_new.ipynb").write_text(text, encoding="utf-8")
-    shutil.copy(smoke / "deepfact/experiments/noise.py", smoke / "deepfact/experiments/new.py")
-    shutil.copy(smoke / "config/07_noise.yaml", smoke / "config/99_new.yaml")
-    count, notebooks = jobs(run(smoke, *dry)[1])
+    heavy = {each["notebook"] for each in SMOKE["data"].values()}
+    imported = {notebook: experiments_of(notebook) for notebook in NOTEBOOKS}
+    # An experiment of its own, and a notebook of its own, which is a copy of another.
+    old = next(n for n, files in imported.items() if len(files) == 1 and n not in heavy)
+    name = Path(imported[old][0]).stem
+    text = (smoke / f"notebooks/{old}.ipynb").read_text(encoding="utf-8").replace(old, "99_new")
+    (smoke / "notebooks/99_new.ipynb").write_text(
+        re.sub(rf"experiments(\.| import ){name}\b", r"experiments\1new", text), encoding="utf-8"
+    )
+    shutil.copy(smoke / imported[old][0], smoke / "deepfact/experiments/new.py")
+    shutil.copy(smoke / f"config/{old}.yaml", smoke / "config/99_new.yaml")
+    count, notebooks = dry_run()
     assert notebooks == {"99_new"}
-    assert count["notebook"] == "1"
+    assert count["notebook"] == 1
     assert "data_chunk" not in count
-    for folder, ending in (("notebooks", "ipynb"), ("config", "yaml")):
-        (smoke / folder / f"99_new.{ending}").unlink()
+    assert jobs_after_change("deepfact/experiments/new.py")[1] == {"99_new"}
+    for path in ("notebooks/99_new.ipynb", "config/99_new.yaml"):
+        (smoke / path).unlink()
 
-    def changed(*paths):
-        times = {path: (smoke / path).stat() for path in paths}
-        for path in paths:
-            (smoke / path).touch()
-        found = jobs(run(smoke, *dry)[1])
-        for path, before in times.items():
-            os.utime(smoke / path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        return found
-
-    assert changed("deepfact/experiments/noise.py")[1] == {"07_noise"}
-    assert changed("config/07_noise.yaml")[1] == set()
-    count, notebooks = changed("deepfact/experiments/measurements.py")
-    assert notebooks == {"06_measurements"}
-    assert count["data_chunk"] == str(sum(each["chunks"] for each in SMOKE["data"].values()))
-    count, notebooks = changed("deepfact/figures.py")
+    assert jobs_after_change(f"config/{old}.yaml")[1] == set()  # its values count, not its time
+    count, notebooks = jobs_after_change(imported[old][0])
+    assert notebooks == {n for n, files in imported.items() if imported[old][0] in files}
+    assert "data_chunk" not in count
+    for each in SMOKE["data"].values():
+        module = f"deepfact/experiments/{each['function'].split('.')[0]}.py"
+        count, notebooks = jobs_after_change(module)
+        assert notebooks == {n for n, files in imported.items() if module in files}
+        assert count["data_chunk"] >= each["chunks"]
+    count, notebooks = jobs_after_change("deepfact/figures.py")
     assert notebooks == set(NOTEBOOKS)
 
 
