@@ -284,12 +284,13 @@ rule book:
     input:
         notebooks=rules.statements_hold.input.notebooks,
         figures=rules.statements_hold.input.figures,
+        manifest=rules.manifest.output,
         table=rules.statements.output.csv,
         pages=sorted(str(path) for path in Path("docs").rglob("*") if path.is_file()),
         benchmarks=sorted(str(path) for path in Path("benchmarks/figures").glob("*")),
         changelog="CHANGELOG.md",
         package=sorted(str(path) for path in Path("deepfact").rglob("*.py")),
-        scripts=["workflow/book.py", "workflow/references.py"],
+        scripts=["workflow/book.py", "workflow/references.py", "workflow/times.py"],
     output:
         f"{BOOK}/html/index.html",
     log:

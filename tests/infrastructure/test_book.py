@@ -135,7 +135,7 @@ def test_every_notebook_and_statement_has_its_place(html):
 
 def test_statement_without_origin_is_named():
     with pytest.raises(ValueError, match="S2"):
-        book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [])
+        book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [], {})
 
 
 def test_every_figure_has_a_caption():
@@ -159,7 +159,7 @@ def test_references_are_those_of_the_bibliography():
         ("`00_tour`, **S2, bold**", "[`00_tour`](../notebooks/00_tour.ipynb), [**S2, bold**](#s2)"),
         ("`docs/statements.md`", "[`docs/statements.md`](../statements.md)"),
         ("[a](../notebooks/00_tour.ipynb)", "[a](notebooks/00_tour.ipynb)"),
-        ("[a](../config/paper.yaml)", f"[a]({book.REPOSITORY}config/paper.yaml)"),
+        ("[a](../Snakefile)", f"[a]({book.REPOSITORY}Snakefile)"),
     ],
 )
 def test_link(text, linked, monkeypatch):
