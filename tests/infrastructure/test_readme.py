@@ -61,21 +61,6 @@ def test_a_peer_that_was_stopped_is_a_lower_bound():
     assert readme.amount(row | {"note": ""}) == "1.1e+03"
 
 
-def test_files_that_are_linked_exist():
-    links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT)
-    assert "figures/12_depth_side_by_side.png" in links
-    missing = [link for link in links if not Path(link).exists()]
-    assert not missing
-
-
-def test_commands_are_targets_of_the_makefile():
-    commands = re.findall(r"^make (\w+)", TEXT, re.MULTILINE)
-    assert commands == ["figures", "test"]
-    makefile = Path("Makefile").read_text(encoding="utf-8")
-    for command in commands:
-        assert re.search(rf"^{command}:", makefile, re.MULTILINE)
-
-
 def test_binder_links_open_notebooks_that_exist():
     """The paths are those under which tests/infrastructure/test_browser.py opens them."""
     opened = re.findall(r"\?urlpath=(lab/tree|voila/render)/([^)]+)\)", TEXT)
