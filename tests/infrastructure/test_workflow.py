@@ -243,14 +243,14 @@ def test_what_reruns_a_notebook(smoke):
 
     heavy = {each["notebook"] for each in SMOKE["data"].values()}
     imported = {notebook: experiments_of(notebook) for notebook in NOTEBOOKS}
-    # An experiment of its own, and a notebook of its own, which is a copy of another.
-    old = next(n for n, files in imported.items() if len(files) == 1 and n not in heavy)
-    name = Path(imported[old][0]).stem
+    # A notebook and its experiment, which are copies of others.
+    own = {n: f"deepfact/experiments/{n[3:]}.py" for n in NOTEBOOKS if n not in heavy}
+    old = next(n for n, file in own.items() if file in imported[n])
     text = (smoke / f"notebooks/{old}.ipynb").read_text(encoding="utf-8").replace(old, "99_new")
     (smoke / "notebooks/99_new.ipynb").write_text(
-        re.sub(rf"experiments(\.| import ){name}\b", r"experiments\1new", text), encoding="utf-8"
+        re.sub(rf"experiments(\.| import ){old[3:]}\b", r"experiments\1new", text), encoding="utf-8"
     )
-    shutil.copy(smoke / imported[old][0], smoke / "deepfact/experiments/new.py")
+    shutil.copy(smoke / own[old], smoke / "deepfact/experiments/new.py")
     shutil.copy(smoke / f"config/{old}.yaml", smoke / "config/99_new.yaml")
     count, notebooks = dry_run()
     assert notebooks == {"99_new"}
@@ -261,8 +261,8 @@ def test_what_reruns_a_notebook(smoke):
         (smoke / path).unlink()
 
     assert jobs_after_change(f"config/{old}.yaml")[1] == set()  # its values count, not its time
-    count, notebooks = jobs_after_change(imported[old][0])
-    assert notebooks == {n for n, files in imported.items() if imported[old][0] in files}
+    count, notebooks = jobs_after_change(own[old])
+    assert notebooks == {n for n, files in imported.items() if own[old] in files}
     assert "data_chunk" not in count
     for each in SMOKE["data"].values():
         module = f"deepfact/experiments/{each['function'].split('.')[0]}.py"
