@@ -119,12 +119,34 @@ def _anchored(heading):
 def check_table(checks):
     """Write the table of all checks, linked."""
     safe = [
-        dataclasses.replace(check, claim=re.sub(r"[*_<$]", r"\\\g<0>", check.claim))
+        dataclasses.replace(
+            check, claim=_plain(check.claim), rival=check.rival and _plain(check.rival)
+        )
         for check in checks
     ]
-    table = checks_to_markdown(safe).replace("worst_margin", "worst margin", 1)
+    table = checks_to_markdown(safe)
+    for name in ("worst_margin", "rival_margin"):
+        table = table.replace(name, name.replace("_", " "), 1)
     table = re.sub(rf"^\| ({KEY}) ", r"| **\1** ", table, flags=re.MULTILINE)
     return link(re.sub(r"\| (\d\d_\w+) \|", r"| `\1` |", table))
+
+
+def rival_table(checks):
+    """Write the table of the rivals: what the data would have to say, and what they say."""
+    lines = ["| key | wrong statement | refuted by | its margin |", "|---|---|---|---:|"]
+    for check in checks:
+        if check.rival is not None:
+            rival = _plain(check.rival).replace("|", r"\|")
+            refuted = f"`{check.notebook}`, {check.instances} instances"
+            lines.append(
+                f"| **{check.statement}** | {rival} | {refuted} | {check.rival_margin:.3g} |"
+            )
+    return link("\n".join(lines) + "\n")
+
+
+def _plain(text):
+    """Keep Markdown from reading a claim, which is plain text."""
+    return re.sub(r"[*_<$]", r"\\\g<0>", text)
 
 
 def gallery(notebooks):
@@ -158,7 +180,11 @@ def gather(notebooks, figures, folder):
         for ending in ("png", "pdf", "svg", "csv"):
             shutil.copy(figures / f"{path.stem}.{ending}", folder / "figures")
     checks = read_checks(figures / "statements.csv")
-    for page, addition in [("gallery", gallery(names)), ("checks", check_table(checks))]:
+    for page, addition in [
+        ("gallery", gallery(names)),
+        ("checks", check_table(checks)),
+        ("rivals", rival_table(checks)),
+    ]:
         with (folder / f"{page}.md").open("a", encoding="utf-8") as file:
             file.write(addition)
     statements = (DOCS / "statements.md").read_text(encoding="utf-8")
