@@ -98,6 +98,8 @@ def statements_page(text, checks, times):
             )
             lines.append(f"| {' | '.join((*begin, *end))} |")
             begin = ("", "", "")  # once for each statement
+        if not rows:
+            lines.append(f"| {' | '.join((*begin, '', '', '', 'none'))} |")
     intro, conventions, rest = text.partition("\n## Conventions\n")
     table = "\n".join(lines) + (
         "\n\nTimes are those of the notebook at paper scale on one core, without the tables that it"
