@@ -9,6 +9,9 @@ The conda directives say which environment the rules need. They are not for `--s
 environment.yml installs the package from this folder: activate an environment with everything in it instead.
 """
 
+import os
+import sys
+
 import yaml
 from snakemake.utils import min_version, validate
 
@@ -21,6 +24,11 @@ from workflow.configuration import (
 )
 
 min_version("9.0")
+
+# The programs of this environment, whether it is activated or not.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
 
 
 configfile: "config/workflow.yaml"

@@ -38,11 +38,10 @@ def make_copy(folder):
 
 
 def start(folder, *arguments, **options):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         [sys.executable, "-m", "workflow.run", "--cores", "2", *arguments],
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": os.defpath},  # as if no environment were activated
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
