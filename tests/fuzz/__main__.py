@@ -115,8 +115,7 @@ def table(rows) -> str:
                 f"{'positive' if row['positive'] else 'signed'}: {'; '.join(row['notes'])}"
             )
     missing = [row for row in rows if not row["reference"]]
-    for row in missing[:50]:
-        lines.append(f"no reference for {row['number']}: {row['notes'][-1]}")
+    lines += [f"no reference for {row['number']}: {row['notes'][-1]}" for row in missing[:50]]
     if len(missing) > 50:
         lines.append(f"no reference for {len(missing) - 50} others")
     return "\n".join(lines)

@@ -123,7 +123,7 @@ def _normal_solution(E, f, support):
 
 
 def _guess_support(A, y):
-    B, r, c = equilibrated(A)
+    B, r, _ = equilibrated(A)
     size = np.max(np.abs(r * y))
     if size == 0:
         return []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
+from flint import arb, arb_mat, ctx, fmpq
 
 from tests.fuzz.exact import (
     basis_pursuit,
@@ -57,8 +57,11 @@ class Reference:
     log_scale: float  # log of a
 
 
-def reference(A, y, flow: Flow, start: np.ndarray | None = None) -> Reference:
-    """Return the limit of the flow on A x = y; raises NoReferenceError where that fails."""
+def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
+    """Return the limit of the flow on A x = y; raises NoReferenceError where that fails.
+
+    ``start`` is (x, dual variable), where Newton's method begins.
+    """
     A, y = np.asarray(A, dtype=np.float64), np.asarray(y, dtype=np.float64)
     least = least_squares(A, y, flow.positive)
     E = rational_matrix(A)
@@ -178,7 +181,9 @@ def _interior(A, y, E, target, columns, flow, start, patient=False):
         t = take(target, rows=rows).entries()
         B = A[np.ix_(rows, columns)]
         newton = _Newton(B, t, flow, log_alpha)
-        first = None if start is None else np.asarray(start, dtype=np.float64)[columns]
+        first = None
+        if start is not None:
+            first = np.asarray(start[0])[columns], A[:, columns].T @ np.asarray(start[1])
         # Where y is out of reach, rounding of A turns the range that y is projected onto.
         distance = np.linalg.norm(floats((rational_matrix(y) - target).entries()))
         turned = distance * _condition(A[:, columns]) if distance else 0.0
@@ -266,7 +271,7 @@ class _Newton:
     def solve(self, start, size_y, patient):
         log_a = self.log_alpha * (1 if np.isinf(self.flow.depth) else self.flow.depth)
         theta = 1 - 2 / self.flow.depth
-        top = self._log_size(start)
+        top = self._log_size(None if start is None else start[0])
         reach = max(0.0, top - float(np.min(log_a)))
         spread = np.ptp(log_a) * (1 + theta)
         bits = 192 + 1.5 * (2 * (1 + theta) * reach + spread) / np.log(2)
@@ -300,9 +305,17 @@ class _Newton:
         return size
 
     def _from_answer(self, start, top):  # noqa: ARG002
-        if start is None or not np.all(np.isfinite(start)):
+        if start is None or not np.all(np.isfinite(start[0])):
             raise NoReferenceError("no start")
-        w = self._dual_variables(start)
+        w = self._dual_variables(start[0])
+        rate = self.log_k.exp()
+        for j in range(self.N):
+            # Well off the bounds, the dual variable is known better than the entry.
+            if np.isfinite(start[1][j]) and (self.theta != 0):
+                v = rate * self.c[j] * arb(float(start[1][j]))
+                slack = 1 - self.theta * (v if self.flow.positive else abs(v))
+                if slack > arb("1e-6"):
+                    w[j] = (v / self.c[j]).mid()
         one = arb(1)
         for _ in range(40):
             state = self._at(w, one)
@@ -339,10 +352,7 @@ class _Newton:
             low, high = np.zeros(self.N), np.logaddexp(0.0, log_ratio)
             for _ in range(70):
                 mid = 0.5 * (low + high)
-                if theta == 0:
-                    log_q = -mid
-                else:
-                    log_q = -np.log1p(-np.expm1(-theta * mid)) / theta
+                log_q = -mid if theta == 0 else -np.log1p(-np.expm1(-theta * mid)) / theta
                 with np.errstate(all="ignore"):
                     value = mid + np.log(-np.expm1(log_q - mid))
                 up = value < log_ratio
