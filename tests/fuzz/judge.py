@@ -61,9 +61,8 @@ def judge_limit(A, y, flow, result, reference: Reference) -> Verdict:
     missing = backward_error(A, y, result.x)
     if status == "infeasible" and reference.robust:
         verdict.fault("status", "solvable, called infeasible")
-    if status == "converged":
-        if missing > SMALL:
-            verdict.fault("residual", f"converged with residual {missing:.1e}")
+    if status == "converged" and missing > SMALL:
+        verdict.fault("residual", f"converged with residual {missing:.1e}")
     judge_bounds(verdict, result.lower_bound, result.l1_norm, status, reference)
     return verdict
 
