@@ -182,7 +182,7 @@ def _interior(A, y, E, target, columns, flow, start, patient=False):
     N = E.ncols()
     x, uncertainty = np.zeros(N), np.zeros(N)
     if not columns:
-        return x, uncertainty
+        return x, uncertainty, True
     S = take(E, columns=columns)
     rows = pivots(S.transpose())
     log_alpha = np.broadcast_to(np.asarray(flow.log_alpha, dtype=np.float64), N)[columns]
