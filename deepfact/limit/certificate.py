@@ -1,0 +1,242 @@
+"""What is proved of an answer before it is called the limit: one certificate for every solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepfact.deep_factorization import deformed_exponent
+from deepfact.limit.face import solve_face
+from deepfact.limit.rows import row_residual
+
+_EPS = float(np.finfo(np.float64).eps)
+_LONG = float(np.finfo(np.longdouble).eps)
+# An answer is the limit if
+_MET = 1e-10  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
+_FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
+_HELD = 1e-7  # slacks above this are held by the dual variable to nine digits
+_DETERMINED = 1e-9  # entries above this part of the largest have at least six digits
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """The limit of a flow and what certifies it.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N,)
+        The limit x_inf of the flow.
+    dual : ndarray of shape (M,)
+        nu = int_0^inf (y - A x(t)) dt, so that x_inf = X(A^T nu).
+    l1_norm : float
+        ||x||_1, rounded up by what rounding and the residual could hide: never below Q.
+    lower_bound : float
+        <y, nu>/||A^T nu||_inf (positive model: / max (A^T nu)_i), less what the rounding of y and of
+        the products could add: never above the minimal l1 norm Q. Of the projected measurements
+        where ``status`` is "infeasible". The best over the duals that the solver saw.
+    gap : float
+        ``l1_norm - lower_bound``, an upper bound of ||x||_1 - Q.
+    residual : float
+        ||A x - y||/||y||; ||A x|| where y = 0.
+    iterations : int
+        Matrix factorisations of the method; for an operator that is not formed, products with A
+        and A^T.
+    status : str
+        "converged"; "infeasible" if A x = y has no (nonnegative) solution; or "stalled".
+    message : str
+        The same in words.
+    determined : ndarray of bool, shape (N,)
+        Which entries of x the stored data determine to six digits: those above 1e-9 of the largest,
+        and all where x has as many nonzeros as there are equations. Smaller ones are answers to the
+        rounding of y.
+    """
+
+    x: np.ndarray
+    dual: np.ndarray
+    l1_norm: float
+    lower_bound: float
+    gap: float
+    residual: float
+    iterations: int
+    status: str
+    message: str
+    determined: np.ndarray
+
+    @property
+    def success(self) -> bool:
+        """Whether x is the limit and solves A x = y."""
+        return self.status == "converged"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a solver found, before it is judged.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N,)
+        The signal.
+    dual : ndarray of shape (M,)
+        nu.
+    etas : tuple of ndarray of shape (r,)
+        Dual variables of the scaled independent rows, in any unit: each gives a bound.
+    work : int
+        Factorisations.
+    proved : bool
+        Whether x = X(A^T nu), as far as the solver's own variables show it.
+    complete : bool, optional
+        Whether as many products as equations are large (default: False).
+    """
+
+    x: np.ndarray
+    dual: np.ndarray
+    etas: tuple[np.ndarray, ...]
+    work: int
+    proved: bool
+    complete: bool = False
+
+
+def interior_answer(scaled, model, found) -> Answer:
+    """Check an interior-point result, x = X(A^T nu), by slacks, and solve its face to all digits.
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation, of deformed-exponential form.
+    found : InteriorPointResult
+        Products, slacks and dual variable.
+
+    Returns
+    -------
+    Answer
+        ``proved`` if every product is on its curve to the accuracy stated in this file.
+    """
+    log_rate = np.asarray(scaled.log_rate(model))
+    with np.errstate(over="ignore", under="ignore"):
+        dual = scaled.r * scaled.rows.extend(found.eta) * np.exp(-log_rate.max())
+    dual = np.nan_to_num(dual)
+    etas = (found.eta, found.bound)
+    if not found.converged:
+        return Answer(scaled.signal(found.x), dual, etas, found.iterations, False)
+    B, theta = scaled.rows.reduced, model.deformation
+    rate = np.exp(log_rate - log_rate.max())
+    log_a = np.asarray(scaled.log_product(model)) - np.log(found.scale)
+    if theta > 0:
+        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
+    p, sigma, x = found.products, found.slacks, found.x
+    signs = np.array([[1.0], [-1.0]])[: len(p)]
+    v = signs * (rate * (B.T @ found.eta))
+    largest = p.max()
+    left, degenerate = 0.0, False
+    with np.errstate(all="ignore"):
+        if theta > 0:
+            face = solve_face(B, scaled.target / found.scale, p, sigma, log_a, rate, theta)
+            left, degenerate = face.left, face.degenerate
+            if degenerate:
+                p = face.p
+                x = found.scale * (p[0] - p[1] if len(p) == 2 else p[0])
+            held = sigma > _HELD
+            by_dual = np.exp(log_a + deformed_exponent(v, theta))
+        else:
+            held = np.ones(p.shape, dtype=bool)
+            by_dual = np.exp(log_a + v)
+        off = np.abs(np.where(held, by_dual - p, 0.0)).max()
+    proved = bool(off <= _ON_CURVE * largest and left <= _FACE)
+    complete = int(np.count_nonzero(p > 1e-4 * largest)) >= len(B)
+    return Answer(scaled.signal(x), dual, etas, found.iterations, proved, complete)
+
+
+def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = None) -> LimitResult:
+    """Bound the minimal l1 norm, check A x = y row by row, and say what is proved.
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation.
+    answer : Answer
+        What was found.
+    met : str
+        The status if everything is proved: "converged" or "infeasible".
+    image : ndarray of shape (M,), optional
+        What A x should be (default: y, or its projection where that has no solution).
+
+    Returns
+    -------
+    LimitResult
+        "stalled" if a check fails.
+    """
+    A, y, x = scaled.A, scaled.y, answer.x
+    unit = np.ldexp(1.0, 0)
+    if image is None:
+        image = y if scaled.consistent else scaled.image
+    good = np.isfinite(x).all() and row_residual(A, x, image) <= _MET
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or unit)
+        l1_norm = _upper(scaled, x, image)
+        lower = max((_lower(scaled, eta, model.positive) for eta in answer.etas), default=0.0)
+    if answer.proved and good:
+        status = met
+    else:
+        status = "stalled"
+    what = "nonnegative " if model.positive else ""
+    messages = {
+        "converged": "x is the limit and solves A x = y",
+        "infeasible": f"A x = y has no {what}solution: x is the flow's limit among the minimisers "
+        "of the loss",
+        "stalled": f"no convergence after {answer.work} factorisations: x is not the limit",
+    }
+    size = np.abs(x)
+    determined = size > _DETERMINED * size.max() if not answer.complete else size >= 0
+    return LimitResult(
+        x=x,
+        dual=answer.dual,
+        l1_norm=l1_norm,
+        lower_bound=min(lower, l1_norm),
+        gap=l1_norm - min(lower, l1_norm),
+        residual=residual,
+        iterations=answer.work,
+        status=status,
+        message=messages[status],
+        determined=determined,
+    )
+
+
+def _upper(scaled, x, image) -> float:
+    """Return a bound of Q from above: ||x||_1 and what mends A x = y."""
+    # Extended precision, where the machine has it, for the entries that decide the last digits.
+    A = scaled.A
+    large = np.abs(x) > 1e-4 * np.abs(x).max()
+    missing = image - A[:, large].astype(np.longdouble) @ x[large]
+    missing = (missing - A @ np.where(large, 0.0, x)).astype(np.float64)
+    z, _ = scaled.rows.solve((scaled.r * missing)[scaled.rows.kept])
+    correction = np.abs(z * scaled.d).sum()
+    return float(np.nextafter(float(np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf))
+
+
+def _lower(scaled, eta, positive: bool) -> float:
+    """Return <y, eta>/max |A^T eta|, less what rounding could add; 0 where that says nothing."""
+    B, y, M = scaled.rows.reduced, scaled.target, len(eta)
+    if not (np.isfinite(eta).all() and eta.any()):
+        return 0.0
+    eta = eta / np.abs(eta).max()
+    w = B.T @ eta
+    w = w if positive else np.abs(w)
+    norms = np.sqrt(np.einsum("mn,mn->n", B, B))
+    rounding = (M + 3) * norms * np.linalg.norm(eta)  # >= |B|^T |eta|, in units
+    highest = ~(w / scaled.d < ((w - 4 * _EPS * rounding) / scaled.d).max())
+    w = B[:, highest].T.astype(np.longdouble) @ eta
+    w = (w if positive else np.abs(w)) + _LONG * rounding[highest]
+    top = (w / scaled.d[highest]).max()
+    # y is known to its rounding only, and so is the product.
+    value = eta @ y.astype(np.longdouble)
+    value -= (0.5 * _EPS + (M + 3) * _LONG) * (np.abs(eta) @ np.abs(y))
+    if not (value > 0 and top > 0):
+        return 0.0
+    bound = float(np.ldexp(np.nextafter(float(value / top), -np.inf), -scaled.exponent))
+    return float(np.nextafter(bound, 0.0)) if 0 < bound < np.inf else 0.0
