@@ -14,9 +14,11 @@ _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
 _MET = 1e-10  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MEND = 1e-12  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
 _HELD = 1e-7  # slacks above this are held by the dual variable to nine digits
+_SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
 _DETERMINED = 1e-9  # entries above this part of the largest have at least six digits
 
 
@@ -145,9 +147,21 @@ def interior_answer(scaled, model, found) -> Answer:
             held = np.ones(p.shape, dtype=bool)
             by_dual = np.exp(log_a + v)
         off = np.abs(np.where(held, by_dual - p, 0.0)).max()
+        if row_residual(B, x, scaled.target) > _MEND:
+            slope = (p * np.exp(theta * (np.log(p) - log_a))).sum(axis=0)
+            x = _mended(B, x, scaled.target, rate * slope)
     proved = bool(off <= _ON_CURVE * largest and left <= _FACE)
     complete = int(np.count_nonzero(p > 1e-4 * largest)) >= len(B)
     return Answer(scaled.signal(x), dual, etas, found.iterations, proved, complete)
+
+
+def _mended(B, x, y, weight):
+    """Return x with B x = y row by row, moved most where the flow's signal moves most."""
+    root = np.sqrt(weight / weight.max())
+    Q, R = np.linalg.qr((B * root).T)
+    for _ in range(2):
+        x = x + root * (Q @ np.linalg.lstsq(R.T, y - B @ x, rcond=None)[0])
+    return x
 
 
 def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = None) -> LimitResult:
@@ -179,7 +193,7 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or unit)
         l1_norm = _upper(scaled, x, image)
-        lower = max((_lower(scaled, eta, model.positive) for eta in answer.etas), default=0.0)
+        lower = _first_bound(scaled, answer.etas, model.positive)
     if answer.proved and good:
         status = met
     else:
@@ -219,11 +233,22 @@ def _upper(scaled, x, image) -> float:
     return float(np.nextafter(float(np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf))
 
 
-def _lower(scaled, eta, positive: bool) -> float:
-    """Return <y, eta>/max |A^T eta|, less what rounding could add; 0 where that says nothing."""
+def _first_bound(scaled, etas, positive: bool) -> float:
+    """Return the bound of the flow's own dual; where rounding spoils that one, the best of all."""
+    best = 0.0
+    for eta in etas:
+        bound, loss = _lower(scaled, eta, positive)
+        best = max(best, bound)
+        if loss < _SPOILT:
+            break
+    return best
+
+
+def _lower(scaled, eta, positive: bool) -> tuple[float, float]:
+    """Return <y, eta>/max |A^T eta| less what rounding could add, and the part that this takes."""
     B, y, M = scaled.rows.reduced, scaled.target, len(eta)
     if not (np.isfinite(eta).all() and eta.any()):
-        return 0.0
+        return 0.0, 1.0
     eta = eta / np.abs(eta).max()
     w = B.T @ eta
     w = w if positive else np.abs(w)
@@ -235,8 +260,9 @@ def _lower(scaled, eta, positive: bool) -> float:
     top = (w / scaled.d[highest]).max()
     # y is known to its rounding only, and so is the product.
     value = eta @ y.astype(np.longdouble)
-    value -= (0.5 * _EPS + (M + 3) * _LONG) * (np.abs(eta) @ np.abs(y))
-    if not (value > 0 and top > 0):
-        return 0.0
-    bound = float(np.ldexp(np.nextafter(float(value / top), -np.inf), -scaled.exponent))
-    return float(np.nextafter(bound, 0.0)) if 0 < bound < np.inf else 0.0
+    doubt = (0.5 * _EPS + (M + 3) * _LONG) * (np.abs(eta) @ np.abs(y))
+    if not (value > doubt and top > 0):
+        return 0.0, 1.0
+    bound = np.nextafter(float((value - doubt) / top), -np.inf)
+    bound = float(np.nextafter(np.ldexp(bound, -scaled.exponent), 0.0))
+    return bound if bound < np.inf else 0.0, float(doubt / value)

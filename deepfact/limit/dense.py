@@ -201,7 +201,7 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
     """Solve a positive problem with no solution, or with coordinates that are 0 in every one."""
     A, y = scaled.A * scaled.d, scaled.y
     nearest, distance = nearest_point(A, y)
-    image, columns, feasible = y, None, True
+    image, feasible = y, True
     if distance > 0:
         # The nonnegative minimisers of the loss have one image, and vanish where the loss's
         # gradient at it is positive (statement S9).
@@ -209,16 +209,16 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
         gradient = A.T @ (image - y)
         size = np.linalg.norm(A, axis=0) * np.linalg.norm(image - y)
         columns = gradient <= 1e-9 * size
-    if image.any():
+    else:
+        columns = np.ones(A.shape[1], dtype=bool)
+    if columns.any():
         part = scaled if feasible else scale_problem(scaled.A[:, columns], image)
         zero = always_zero(part.rows.reduced, part.target)
-        if zero.any():
-            columns = np.ones(A.shape[1], dtype=bool) if columns is None else columns
-            columns[np.flatnonzero(columns)[zero]] = False
-    if columns is None:
+        columns[np.flatnonzero(columns)[zero]] = False
+    if columns.all():
         return stalled
     x = np.zeros(A.shape[1])
-    if image.any() and columns.any():
+    if columns.any():
         found = solve(scale_problem(scaled.A[:, columns], image), model.restrict(columns))
         if found.status == "stalled":
             return stalled
