@@ -135,17 +135,14 @@ def interior_answer(scaled, model, found) -> Answer:
     largest = p.max()
     left, degenerate = 0.0, False
     with np.errstate(all="ignore"):
-        if theta > 0:
-            face = solve_face(B, scaled.target / found.scale, p, sigma, log_a, rate, theta)
+        if theta > 0 and not found.independent:
+            face = solve_face(B, p, sigma, log_a, rate, theta)
             left, degenerate = face.left, face.degenerate
             if degenerate:
                 p = face.p
                 x = found.scale * (p[0] - p[1] if len(p) == 2 else p[0])
-            held = sigma > _HELD
-            by_dual = np.exp(log_a + deformed_exponent(v, theta))
-        else:
-            held = np.ones(p.shape, dtype=bool)
-            by_dual = np.exp(log_a + v)
+        by_dual = np.exp(log_a + deformed_exponent(v, theta))
+        held = sigma > _HELD if theta > 0 else np.ones(p.shape, dtype=bool)
         off = np.abs(np.where(held, by_dual - p, 0.0)).max()
         if row_residual(B, x, scaled.target) > _MEND:
             slope = (p * np.exp(theta * (np.log(p) - log_a))).sum(axis=0)
@@ -230,7 +227,9 @@ def _upper(scaled, x, image) -> float:
     missing = (missing - A @ np.where(large, 0.0, x)).astype(np.float64)
     z, _ = scaled.rows.solve((scaled.r * missing)[scaled.rows.kept])
     correction = np.abs(z * scaled.d).sum()
-    return float(np.nextafter(float(np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf))
+    return float(
+        np.nextafter(float(np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf)
+    )
 
 
 def _first_bound(scaled, etas, positive: bool) -> float:
@@ -252,8 +251,7 @@ def _lower(scaled, eta, positive: bool) -> tuple[float, float]:
     eta = eta / np.abs(eta).max()
     w = B.T @ eta
     w = w if positive else np.abs(w)
-    norms = np.sqrt(np.einsum("mn,mn->n", B, B))
-    rounding = (M + 3) * norms * np.linalg.norm(eta)  # >= |B|^T |eta|, in units
+    rounding = (M + 3) * scaled.norms * np.linalg.norm(eta)  # >= |B|^T |eta|, in units
     highest = ~(w / scaled.d < ((w - 4 * _EPS * rounding) / scaled.d).max())
     w = B[:, highest].T.astype(np.longdouble) @ eta
     w = (w if positive else np.abs(w)) + _LONG * rounding[highest]

@@ -25,14 +25,16 @@ class ScaledProblem:
         The problem as given.
     r, d : ndarray of shape (M,) and (N,)
         Powers of two.
+    norms : ndarray of shape (N,)
+        Of B's columns.
     exponent : int
         e.
     rows : Rows
         Independent rows of B.
     target : ndarray of shape (r,)
         Right side on these, of size 1.
-    least : ndarray of shape (N,)
-        The least-norm solution.
+    least, least_dual : ndarray of shape (N,) and (r,)
+        The least-norm solution, and its dual variable.
     consistent : bool
         Whether the other rows agree; if not, ``target`` belongs to the projection of y.
     image : ndarray of shape (M,)
@@ -43,10 +45,12 @@ class ScaledProblem:
     y: np.ndarray
     r: np.ndarray
     d: np.ndarray
+    norms: np.ndarray
     exponent: int
     rows: Rows
     target: np.ndarray
     least: np.ndarray
+    least_dual: np.ndarray
     consistent: bool
     image: np.ndarray
 
@@ -89,16 +93,16 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
         Equivalent to the problem, or to its projection where that has no solution.
     """
     if not A.any():
-        r, d, B = np.ones(len(A)), np.ones(A.shape[1]), A
+        B, r, d, norms = A, np.ones(len(A)), np.ones(A.shape[1]), np.zeros(A.shape[1])
     else:
-        B, r, d = equilibrate(A, columns)
+        B, r, d, norms = equilibrate(A, columns)
     rows = independent_rows(B)
     # y may be subnormal or its product with r overflow: by exponents, not by numbers.
     mantissa, exponents = np.frexp(y)
     exponents = exponents + np.frexp(r)[1] - 1
     exponent = -int(exponents[mantissa != 0].max()) if mantissa.any() else 0
     target = np.ldexp(mantissa, exponents + exponent)
-    least, _ = rows.solve(target[rows.kept])
+    least, least_dual = rows.solve(target[rows.kept])
     consistent, image = True, y
     if len(rows.kept) < len(y):
         consistent = row_residual(B, least, target) <= CONSISTENT
@@ -107,10 +111,12 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
             weight = r.max() / r
             solution = np.linalg.lstsq(B * weight[:, None], target * weight, rcond=None)[0]
             target = B @ solution
-            least, _ = rows.solve(target[rows.kept])
+            least, least_dual = rows.solve(target[rows.kept])
             image = A @ np.ldexp(least * d, -exponent)
     kept = target[rows.kept]
-    return ScaledProblem(A, y, r, d, exponent, rows, kept, least, consistent, image)
+    return ScaledProblem(
+        A, y, r, d, norms, exponent, rows, kept, least, least_dual, consistent, image
+    )
 
 
 def dense_limit(

@@ -34,16 +34,16 @@ def dual_newton(scaled, model) -> tuple[np.ndarray, np.ndarray, int, bool]:
     -----
     Section "Dual picture" of ``docs/statements.md``.
     """
-    A = scaled.rows.reduced / scaled.d  # rows are scaled, columns are the model's
+    A = scaled.rows.reduced
+    if not np.all(scaled.d == 1):
+        A = A / scaled.d  # the columns are the model's
     y = np.ldexp(scaled.target, -scaled.exponent)
     size = np.linalg.norm(y)
     unit = size or 1.0
     eta, w = np.zeros(len(y)), np.zeros(A.shape[1])
     x = model.signal(w)
-    linear = scaled.rows.solve(scaled.target)[1]
-    guess = np.ldexp(linear, -scaled.exponent)
     if np.all(scaled.d == 1):  # the whole answer where X is the identity
-        there = A.T @ guess
+        guess, there = np.ldexp(scaled.least_dual, -scaled.exponent), scaled.signal(scaled.least)
         signal = model.signal(there)
         if np.linalg.norm(A @ signal - y) < np.linalg.norm(A @ x - y):
             eta, w, x = guess, there, signal
@@ -51,8 +51,9 @@ def dual_newton(scaled, model) -> tuple[np.ndarray, np.ndarray, int, bool]:
     for step in range(_MOST_STEPS):
         error = y - A @ x
         off = np.linalg.norm(error) / unit
-        rounding = 1e-15 * np.linalg.norm(np.abs(A) @ np.abs(x)) / unit
-        if off < max(1e-15, rounding) or (off < 1e-11 and off > 0.1 * best):
+        if off < 1e-15 or (off < 1e-11 and off > 0.1 * best):
+            return x, eta, step + 1, True
+        if off < 1e-13 and off <= 1e-15 * np.linalg.norm(np.abs(A) @ np.abs(x)) / unit:
             return x, eta, step + 1, True
         best = min(best, off)
         slope = model.signal_derivative(w)

@@ -154,7 +154,9 @@ def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[Li
     for k, result in zip(order, found, strict=True):
         limit = None
         if result.converged:
-            limit = judge(scaled, models[k], interior_answer(scaled, models[k], result), "converged")
+            limit = judge(
+                scaled, models[k], interior_answer(scaled, models[k], result), "converged"
+            )
         if limit is None or not limit.success:
             limit = flow_limit(problem, models[k])
         results[k] = limit
@@ -182,5 +184,3 @@ def _from_products(result) -> LimitResult:
         if met
         else f"no convergence after {result.products} products: x is not the limit",
     )
-
-

@@ -48,23 +48,20 @@ class FaceResult:
 
 def solve_face(
     A: np.ndarray,
-    y: np.ndarray,
     p: np.ndarray,
     sigma: np.ndarray,
     log_a: float | np.ndarray,
     rate: float | np.ndarray,
     theta: float,
 ) -> FaceResult:
-    """Solve (F1) and (F2) for the products whose slacks the dual variable does not hold.
+    """Solve (F1) for the products whose slacks the dual variable does not hold, and keep (F2).
 
     Parameters
     ----------
     A : ndarray of shape (M, N)
         Independent rows.
-    y : ndarray of shape (M,)
-        Measurements.
     p, sigma : ndarray of shape (branches, N)
-        Products and slacks, the second branch of the signed model's q.
+        Products, which satisfy (F2), and slacks; the second branch is the signed model's q.
     log_a, rate : float or ndarray of shape (N,)
         Logarithm of the initial products and their rates k, relative to the largest.
     theta : float
@@ -81,15 +78,13 @@ def solve_face(
     """
     N = A.shape[1]
     log_a, rate = np.broadcast_to(log_a, N), np.broadcast_to(rate, N)
-    tight = (sigma < _UNRESOLVED) & (p > 1e-14 * p.max())
+    tight = (sigma < _UNRESOLVED) & (p > 1e-10 * p.max())
     branch, columns = np.nonzero(tight)
     if len(columns) == 0:
         return FaceResult(p, 0.0, 0.0, False)
     signs = np.where(branch == 0, 1.0, -1.0)
     B = A[:, columns] * signs
     c, log_a = rate[columns], log_a[columns]
-    rest = np.where(tight, 0.0, p)
-    target = y - A @ (rest[0] - rest[1] if len(p) == 2 else rest[0])
     value = p[branch, columns]
     before = value
     full, R, _ = qr(B.T, pivoting=True, check_finite=False)

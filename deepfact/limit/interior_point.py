@@ -124,6 +124,8 @@ class InteriorPointResult:
         The signal is p - q times this.
     bound : ndarray of shape (M,)
         The dual variable, of all that were seen, with the largest certified lower bound.
+    independent : bool
+        Whether the columns of the products with small slacks are known to be independent.
     """
 
     x: np.ndarray
@@ -134,6 +136,7 @@ class InteriorPointResult:
     slacks: np.ndarray
     scale: float
     bound: np.ndarray
+    independent: bool
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class _Point:
     p: np.ndarray
     sigma: np.ndarray
     eta: np.ndarray
+    independent: bool = False
 
 
 @np.errstate(all="ignore")  # what is not finite is looked for, and ends the iteration
@@ -227,11 +231,12 @@ def _result(point: _Point, scale, count, met, bound=None) -> InteriorPointResult
         point.sigma,
         scale,
         point.eta if bound is None else bound,
+        point.independent,
     )
 
 
 class _BestBound:
-    """The dual variable with the largest <y, eta>/max v, less what rounding of y could take away."""
+    """The dual variable with the largest <y, eta>/max v, less what the rounding of y could take."""
 
     def __init__(self, y, curve) -> None:
         self.y, self.curve, self.value, self.eta = y, curve, 0.0, np.zeros(len(y))
@@ -513,16 +518,18 @@ def _refine(st: _State, curve: _Curve, size: float):
         before, point = off, (p, v, sigma, st.inside(eta))
         point, off = _newton(st, curve, size, point, free, solve)
         if off < 1e-12:
-            return _on_curve(st, curve, point, free), True, count
+            return _on_curve(st, curve, point, free, not st.settled), True, count
         if not off < 0.3 * before:
             break
     return None, False, count
 
 
-def _on_curve(st: _State, curve: _Curve, point, free) -> _Point:
+def _on_curve(st: _State, curve: _Curve, point, free, independent: bool) -> _Point:
     """Return the point with the slack of its products, where those are variables."""
     p, _, sigma, eta = point
-    return _Point(curve.signal(p), p, np.where(free, curve.lag(p), sigma), st.outside(eta))
+    return _Point(
+        curve.signal(p), p, np.where(free, curve.lag(p), sigma), st.outside(eta), independent
+    )
 
 
 def _with_slacks_on_curve(A, curve: _Curve, point, free):
@@ -773,7 +780,7 @@ def _follow(st: _State, curve: _Curve, guesses, last=None, graded=True):
         eta = st.outside(point[-1])
         point = (*point[:-1], eta)
         if off < 1e-12:
-            return _on_curve(st, curve, (*point[:-1], st.inside(eta)), free), count, last
+            return _on_curve(st, curve, (*point[:-1], st.inside(eta)), free, True), count, last
         if count and not off < 0.9 * before:
             break
     return None, count, None

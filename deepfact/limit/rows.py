@@ -11,6 +11,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 CONSISTENT = 1e-10  # part of |A||x| + |y| up to which a row of A x = y counts as met
 _EVEN = 4.0  # norms of rows and columns within this factor of each other are left as they are
+_SMALL = 1e-12
 _CLEAR = 1e-3  # ratio of Cholesky's pivots above which A A^T stands for A
 
 
@@ -31,8 +32,10 @@ def power_of_two(sizes: np.ndarray) -> np.ndarray:
     return np.ldexp(1.0, np.round(np.log2(np.where(sizes > 0, sizes, 1.0))).astype(int))
 
 
-def equilibrate(A: np.ndarray, columns: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scale rows, and columns if allowed, to norms near 1.
+def equilibrate(
+    A: np.ndarray, columns: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Scale rows, and columns if allowed, to norms near 1; leave an even matrix as it is.
 
     Parameters
     ----------
@@ -46,16 +49,20 @@ def equilibrate(A: np.ndarray, columns: bool = True) -> tuple[np.ndarray, np.nda
     B : ndarray of shape (M, N)
         r_i A_ij d_j.
     r, d : ndarray of shape (M,) and (N,)
-        Powers of two; of one size each where A is even already.
+        Powers of two.
+    norms : ndarray of shape (N,)
+        Of B's columns.
     """
-    largest = np.abs(A).max()
-    unit = power_of_two(largest)
-    B = A / unit  # in range, so that squares neither overflow nor vanish
-    r, d = np.full(len(A), 1.0 / unit), np.ones(A.shape[1])
+    r, d = np.ones(len(A)), np.ones(A.shape[1])
+    largest = max(A.max(), -A.min())
+    B = A
+    if not 1e-30 < largest < 1e30:  # squares must neither overflow nor vanish
+        unit = power_of_two(largest)
+        B, r = A / unit, r / unit
     for _ in range(4):
-        sizes = [np.sqrt(np.einsum("mn,mn->m", B, B)), np.sqrt(np.einsum("mn,mn->n", B, B))]
-        sizes = sizes if columns else sizes[:1]
-        if all(_is_even(values) for values in sizes):
+        by_row = np.sqrt(np.einsum("mn,mn->m", B, B))
+        norms = np.sqrt(np.einsum("mn,mn->n", B, B))
+        if _is_even(by_row) and (not columns or _is_even(norms)):
             break
         # Largest entries first: norms of what is far below them may underflow.
         by_row = power_of_two(np.abs(B).max(axis=1))
@@ -63,7 +70,7 @@ def equilibrate(A: np.ndarray, columns: bool = True) -> tuple[np.ndarray, np.nda
         if columns:
             by_column = power_of_two(np.sqrt(np.einsum("mn,mn->n", B, B)))
             B, d = B / by_column, d / by_column
-    return B, r, d
+    return B, r, d, np.sqrt(np.einsum("mn,mn->n", B, B)) if B is not A else norms
 
 
 def _is_even(sizes: np.ndarray) -> bool:
@@ -177,7 +184,7 @@ def independent_rows(A: np.ndarray) -> Rows:
 
 
 def row_residual(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
-    """Return the largest |A x - y|_i / (|A||x| + |y|)_i.
+    """Return the largest |A x - y|_i / (|A||x| + |y|)_i, or less where that is below 1e-12.
 
     Parameters
     ----------
@@ -193,6 +200,8 @@ def row_residual(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     float
         0 for rows that are 0 = 0.
     """
-    size = np.abs(A) @ np.abs(x) + np.abs(y)
-    off = np.abs(A @ x - y)
+    off, size = np.abs(A @ x - y), np.abs(y)
+    # |A| is a copy: only for rows in which y does not decide already.
+    open_rows = np.flatnonzero(off > _SMALL * size)
+    size[open_rows] += np.abs(A[open_rows]) @ np.abs(x)
     return float(np.max(np.divide(off, size, out=np.zeros_like(off), where=size > 0), initial=0.0))
