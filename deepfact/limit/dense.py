@@ -147,7 +147,11 @@ def dense_limit(
     deformed = model.deformation is not None
     scaled = scale_problem(A, y, columns=deformed)
     still = model.signal(np.zeros(A.shape[1]))
-    if np.array_equal(A @ still, y):
+    nothing = len(scaled.rows.kept) == 0  # A = 0
+    if nothing and y.any():
+        image = np.zeros(len(y))
+        return judge(scaled, model, Answer(still, image, (), 0, True), "infeasible", image)
+    if nothing or np.array_equal(A @ still, y):
         return judge(scaled, model, Answer(still, np.zeros(len(y)), (), 0, True), "converged")
     result = solve(scaled, model, start)
     if result.status == "stalled" and model.positive:
@@ -225,7 +229,7 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
         return stalled
     x = np.zeros(A.shape[1])
     if columns.any():
-        found = solve(scale_problem(scaled.A[:, columns], image), model.restrict(columns))
+        found = dense_limit(scaled.A[:, columns], image, model.restrict(columns))
         if found.status == "stalled":
             return stalled
         x[columns], dual, work = found.x, found.dual, found.iterations

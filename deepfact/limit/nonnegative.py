@@ -64,6 +64,8 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
         All False where the certificate does not hold.
     """
     M, N = B.shape
+    if M == 0:
+        return np.zeros(N, dtype=bool)
     eye = np.eye(N)
     found = linprog(
         np.concatenate([np.zeros(N), -np.ones(N), [0.0]]),
