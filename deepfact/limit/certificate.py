@@ -135,8 +135,9 @@ def interior_answer(scaled, model, found) -> Answer:
         by_dual = np.exp(found.log_a + deformed_exponent(v, theta))
         off = np.abs(np.where(held, by_dual - p, 0.0)).max()
         if row_residual(B, x, target) > _MEND:
-            slope = (p * np.exp(theta * (np.log(p) - found.log_a))).sum(axis=0)
-            mended = _mended(B, x, target, rate * slope)
+            slope = (1 + theta) * np.log(p) - theta * found.log_a
+            weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
+            mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
     proved = bool(proved and off <= _ON_CURVE * p.max())
     etas = (found.eta, found.bound)
@@ -146,6 +147,8 @@ def interior_answer(scaled, model, found) -> Answer:
 def _mended(B, x, y, weight):
     """Return x with B x = y row by row, moved most where the flow's signal moves most."""
     root = np.sqrt(weight / weight.max())
+    if not np.isfinite(root).all():
+        return x
     Q, R = np.linalg.qr((B * root).T)
     for _ in range(2):
         x = x + root * (Q @ np.linalg.lstsq(R.T, y - B @ x, rcond=None)[0])
