@@ -10,7 +10,8 @@ from scipy.integrate import solve_ivp
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
 from deepfact.dynamics.gradient_flow import gradient_flow
-from deepfact.experiments.dual_picture import draw_problem, model_of_depth, time_grid
+from deepfact.experiments.approach import time_grid
+from deepfact.experiments.instances import draw_problem, model_of_depth
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from deepfact.divergence import bregman_divergence
-from deepfact.experiments.dual_picture import approach_limit, model_of_depth
+from deepfact.experiments.approach import approach_limit
+from deepfact.experiments.instances import model_of_depth
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem, gaussian_problem
