@@ -11,7 +11,6 @@ from deepfact.experiments.tables import groups, join, select, series
 from deepfact.figures import figure_style
 from deepfact.theory import recovery_threshold
 
-
 GREY = {"color": "0.35", "lw": 1.0}
 
 
