@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["from_rows", "groups", "join", "select"]
+__all__ = ["from_rows", "groups", "join", "select", "series"]
 
 
 def from_rows(rows):
@@ -85,3 +85,31 @@ def groups(table, *names):
     """
     found = list(dict.fromkeys(zip(*(table[name].tolist() for name in names), strict=True)))
     return [(*values, select(table, **dict(zip(names, values, strict=True)))) for values in found]
+
+
+def series(panel, name, x, y):
+    """Return one line of a figure as rows of a table.
+
+    Parameters
+    ----------
+    panel : str
+        The panel.
+    name : str
+        The line.
+    x : array_like of shape (K,)
+        Places.
+    y : array_like of shape (K,) or float
+        Values.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (K,)
+        Columns ``panel``, ``series``, ``x`` and ``y``.
+    """
+    x = np.asarray(x, dtype=float)
+    return {
+        "panel": np.full(x.shape, panel),
+        "series": np.full(x.shape, name),
+        "x": x,
+        "y": np.broadcast_to(np.asarray(y), x.shape),
+    }
