@@ -12,7 +12,7 @@ from deepfact.experiments.tables import select
 
 @pytest.fixture(scope="module")
 def flows():
-    return experiment.measure_flows(9, 16, 2, 1e-4, [1, 2, 3], seed=0, n_times=15, room=1.1)
+    return experiment.measure_flows(12, 16, 2, 1e-4, [1, 2, 3], seed=0, n_times=15, room=1.1)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_flows(flows):
     assert depths["large"][0] > depths["large"][2] == 2
     assert depths["share"][0] < 0.9 < depths["share"][2]
     assert len(flows["entries"]["limit"]) == 3 * 16
-    problem = df.gaussian_problem(9, 16, 2, seed=0)
+    problem = df.gaussian_problem(12, 16, 2, seed=0)
     model = df.DeepFactorization(3, 1e-4 ** (1 / 3))
     entries = select(flows["entries"], depth=3)
     np.testing.assert_array_equal(entries["true"], problem.x_true)
