@@ -34,7 +34,7 @@ def public_objects():
         if inspect.isclass(value) or inspect.isroutine(value):
             found[f"{value.__module__}.{value.__name__}"] = value
     for info in pkgutil.walk_packages(deepfact.__path__, "deepfact."):
-        if info.ispkg or info.name.startswith("deepfact.experiments."):
+        if info.ispkg:
             continue
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
