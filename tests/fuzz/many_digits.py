@@ -79,7 +79,7 @@ def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
 def backward_error(A, y, x) -> float:
     """Return max r abs(A x - y) / max r (abs(A) abs(x) + abs(y)), r equilibrating the rows.
 
-    In extended precision. An entry that is 0 up to rounding is held against the others; where y = 0,
+    In extended precision. An entry that is 0 up to rounding is held against the others; if y = 0,
     all are held against the largest entry, columns equilibrated.
     """
     _, r, c = equilibrated(A)
