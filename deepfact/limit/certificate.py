@@ -13,7 +13,7 @@ from deepfact.limit.rows import BELOW, row_residual
 _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
-_MET = 1e-10  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MET = 1e-12  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
 _MEND = 1e-12  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
@@ -135,7 +135,9 @@ def interior_answer(scaled, model, found) -> Answer:
         v = signs * (rate * (B.T @ found.eta))
         by_dual = np.exp(found.log_a + deformed_exponent(v, theta))
         off = np.abs(np.where(held, by_dual - p, 0.0)).max()
-        if row_residual(B, x, target) > _MEND:
+        # Where columns or rates differ by much, small products may be large entries of x.
+        uneven = scaled.norms.max() > 8 * scaled.norms.min() or scaled.d.max() > 8 * scaled.d.min()
+        if uneven or row_residual(B, x, target) > _MEND:
             slope = (1 + theta) * np.log(p) - theta * found.log_a
             weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)

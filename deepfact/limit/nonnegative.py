@@ -83,6 +83,7 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
         b_eq=np.zeros(M),
         bounds=[(0, None)] * N + [(0, 1)] * N + [(1, None)],
         method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     nothing = np.zeros(N, dtype=bool)
     if found.status != 0:
@@ -90,6 +91,6 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
     zero = found.x[N : 2 * N] < 0.5
     m = -found.eqlin.marginals
     pull = B.T @ m
-    slack = 1e-7 * (1 + np.abs(m).max())
+    slack = 1e-11 * (1 + np.abs(m).max())
     proved = np.all(pull >= -slack) and np.all(pull[zero] >= 1 - slack)
     return zero if proved and y @ m <= slack * np.abs(y).max() else nothing
