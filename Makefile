@@ -31,7 +31,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/$(VENV)/jupyter/data
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/jupyter/runtime
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures verify report book test cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
+.PHONY: help environment figures verify report book test fuzz cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -62,6 +62,10 @@ book: $(READY) ## build the book, build/book/html/index.html, and before that wh
 
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical
+
+fuzz: $(READY) ## judge 100,000 random limits by exact and many-digit references; killed, it goes on where it was (ARGS=--help)
+	@mkdir -p build
+	$(BIN)/python -m tests.fuzz --rows build/fuzz.jsonl $(ARGS)
 
 cluster-test: $(READY) ## run all of the workflow, at smoke scale, on a real Slurm of two nodes (needs root)
 	WHOLE_WORKFLOW=1 $(BIN)/python -m pytest -n 0 -rs tests/infrastructure/test_slurm.py

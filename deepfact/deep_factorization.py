@@ -100,6 +100,34 @@ class DeepFactorization(MirrorMap):
             return self._log_alpha
         return np.log(self.depth) + (self.depth - 2.0) * self._log_alpha
 
+    @property
+    def positive(self) -> bool:
+        """Whether X takes positive values only: the positive model, L >= 2."""
+        return self.depth > 1 and not self.signed
+
+    @property
+    def deformation(self) -> float | None:
+        """The same as theta; None for depth 1, which has no deformed exponential."""
+        return self.theta if self.depth > 1 else None
+
+    def restrict(self, columns: np.ndarray) -> DeepFactorization:
+        """Return the model of some coordinates.
+
+        Parameters
+        ----------
+        columns : ndarray of bool or int
+            Which ones.
+
+        Returns
+        -------
+        DeepFactorization
+            With their init scales.
+        """
+        if not np.ndim(self._log_alpha):
+            return self
+        log_alpha = self._log_alpha[columns]
+        return DeepFactorization(self.depth, signed=self.signed, log_alpha=log_alpha)
+
     def check_length(self, N: int) -> None:
         """Raise ValueError where alpha is a vector of another length than N."""
         if np.ndim(self._log_alpha) and len(self._log_alpha) != N:

@@ -7,7 +7,7 @@ import numpy as np
 from deepfact.divergence import bregman_divergence
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.experiments.noise_bound import limit_from
-from deepfact.experiments.tables import from_rows, join
+from deepfact.experiments.tables import from_rows, groups, join
 from deepfact.l1_minimisation import bpdn
 from deepfact.problem import Problem, gaussian_problem
 
@@ -36,11 +36,12 @@ def stop_early(
         ``time``, ``error`` = ||x(t) - x||_2, ``residual`` = ||A x(t) - y||_2 and ``divergence`` =
         D_F(x, x(t)).
     stop : dict of str to float
-        ``limit_error``; time and error of three moments: ``discrepancy_time`` and
-        ``discrepancy_error`` at the last time with residual at least ||e||, ``best_time`` and
-        ``best_error`` at the least error; ``later``, whether the divergence is least at the
-        discrepancy time or after it; ``margin``, the least of 1 - (promised fall)/(fall) of the
-        divergence over the intervals up to the discrepancy.
+        ``limit_error``; ``discrepancy_time`` and ``discrepancy_error`` when the residual falls to
+        ||e||, ``discrepancy_residual`` there; ``best_time`` and ``best_error`` at the least error;
+        ``later``, whether the divergence is least at the discrepancy time or after it; ``margin``,
+        the least of 1 - (promised fall)/(fall) of the divergence over the intervals up to the
+        discrepancy, and ``margin_without_noise``, the same with the fall that there would be
+        without noise.
 
     Raises
     ------
@@ -59,18 +60,56 @@ def stop_early(
     promised = np.diff(path.times[: last + 1]) * after * (after - size)
     fall = -np.diff(divergence[: last + 1])
     error = np.linalg.norm(path.x - problem.x_true, axis=1)
-    best = int(np.argmin(error))
+    unhindered = np.diff(path.times[: last + 1]) * after**2
+    crossing = _crossing(noisy, model, size, path.times[last], path.times[last + 1])
     path = {"time": path.times, "error": error, "residual": residual, "divergence": divergence}
     stop = {
         "limit_error": float(np.linalg.norm(limit.x - problem.x_true)),
-        "discrepancy_time": path["time"][last],
-        "discrepancy_error": error[last],
-        "best_time": path["time"][best],
-        "best_error": error[best],
+        **crossing,
+        **_least_error(noisy, model, path, crossing),
         "later": bool(np.argmin(divergence) >= last),
         "margin": float(np.min(1 - promised / fall)),
+        "margin_without_noise": float(np.min(1 - unhindered / fall)),
     }
     return path, stop
+
+
+def _errors(noisy, model, before, after):
+    """Return 65 times in an interval, with the errors and the residuals of the flow there."""
+    times = np.linspace(before, after, 65)
+    path = gradient_flow(noisy, model, np.append(0.0, times), rtol=1e-7)
+    if path.status == "failed":
+        raise RuntimeError(f"gradient_flow: {path.message}")
+    error = np.linalg.norm(path.x[1:] - noisy.x_true, axis=1)
+    return times, error, np.sqrt(2 * path.loss[1:])
+
+
+def _crossing(noisy, model, size, before, after):
+    """Return time, error and residual when the residual has fallen to size, in two refinements."""
+    for _ in range(2):
+        times, error, residual = _errors(noisy, model, before, after)
+        # The residual falls; at the ends of the interval it is known to be above and below.
+        k = np.clip(np.searchsorted(-residual, -size), 1, len(times) - 1)
+        before, after = times[k - 1], times[k]
+    return {
+        "discrepancy_time": float(times[k]),
+        "discrepancy_error": float(error[k]),
+        "discrepancy_residual": float(residual[k]),
+    }
+
+
+def _least_error(noisy, model, path, crossing):
+    """Return when and how large the least error is, with times around the best of the path."""
+    best = int(np.argmin(path["error"]))
+    around = path["time"][max(best - 1, 0)], path["time"][min(best + 1, len(path["time"]) - 1)]
+    times, error, _ = _errors(noisy, model, *around)
+    candidates = [
+        (path["error"][best], path["time"][best]),
+        (error.min(), times[np.argmin(error)]),
+        (crossing["discrepancy_error"], crossing["discrepancy_time"]),
+    ]
+    value, time = min(candidates)
+    return {"best_time": float(time), "best_error": float(value)}
 
 
 def measure_early_stopping(
@@ -182,8 +221,13 @@ def describe_early_stopping(stopped: dict[str, dict[str, np.ndarray]]) -> str:
         )
     gain = stops["limit_error"] / stops["best_error"]
     better = np.sum(stops["best_error"] < stops["bpdn"])
+    at_discrepancy = ", ".join(
+        f"L = {depth:g}: {np.sum(rows['discrepancy_error'] < rows['bpdn'])} of {rows['noise'].size}"
+        for depth, rows in groups(stops, "depth")
+    )
     lines += [
         f"\nlimit's error / best error: median {np.median(gain):.1f}, at most {gain.max():.1f}",
         f"best error < BPDN's error on {better} of {gain.size} trajectories",
+        f"error at discrepancy < BPDN's error, {at_discrepancy}",
     ]
     return "\n".join(lines)

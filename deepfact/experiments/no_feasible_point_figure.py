@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deepfact.experiments.inconsistent import KINDS
+from deepfact.experiments.loss_decay import ROUNDING
 from deepfact.experiments.tables import groups, select
 from deepfact.figures import OKABE_ITO, figure_style
 
-ROUNDING = 1e-13
-"""An excess of the loss below this multiple of the first one is rounding."""
 SEVERAL = 1e-6
 """Vertices whose relative distance is larger are more than one minimiser of the loss."""
 

@@ -154,12 +154,15 @@ def checks(
     Returns
     -------
     list of Claim
-        Four.
+        Four, each with its rival.
     """
     flows = [select(t, where=np.isfinite(t["depth"])) for t in (by_noise, by_sparsity, by_tail)]
     error, bound, l1_room = (
         np.concatenate([table[name] for table in flows]) for name in ("error", "bound", "l1_room")
     )
+    sparse = [select(table, where=table["bound"] < np.inf) for table in flows[:2]]
+    beyond_oracle = np.concatenate([1 - table["error"] / table["oracle"] for table in sparse])
+    less = l1_room - 0.02 * np.concatenate([table["q_share"] for table in flows])
     slope = slopes(flows[0])["slope"]
     stops = stopped["stops"]
     return [
@@ -168,23 +171,31 @@ def checks(
             "||x_inf - x*||_2 is within the bound of S5's form whose constants are computed for "
             "the given matrix, support and noise; margin: 1 minus their ratio",
             (1 - error / bound)[np.isfinite(bound)],
+            "sparse signals: the error is at most that of least squares on the true support",
+            beyond_oracle,
         ),
         Claim(
             "S5",
             "||x_inf||_1 <= ||x*||_1 + q(e) + eps, q(e) = min ||v||_1 over A v = e, eps from S3; "
             "margin: what is left of q(e) + eps, relative to it",
             l1_room,
+            "the noise costs 2 % less: 0.98 q(e) in the place of q(e)",
+            less,
         ),
         Claim(
             "S5",
             "the error of sparse recovery grows like ||e||_2: slope of log error in log noise, "
             "fitted to each instance; margin: 0.1 minus abs(slope - 1)",
             0.1 - np.abs(slope - 1),
+            "the slow rate of the lasso: the error grows like ||e||_2^(1/2)",
+            0.1 - np.abs(slope - 0.5),
         ),
         Claim(
             "S5",
             "D_F(x*, x(t)) falls at the promised rate while ||A x - y|| > ||e||, and is least "
             "after that; margin: least 1 - promised/measured fall over the time intervals",
             np.where(stops["later"], stops["margin"], -1.0),
+            "D_F(x*, x(t)) falls as without noise, at the rate ||A x - y||^2",
+            stops["margin_without_noise"],
         ),
     ]

@@ -46,9 +46,11 @@ def compare(
     -------
     list of dict
         A row for each depth, one for basis pursuit and one for basis pursuit denoising: ``method``;
-        ``depth``, NaN for the last two; ``noise`` = ||e||_2; ``error`` in l2; for the flow
-        ``bound`` on its error and ``l1_room``, the part of q + (S3's bound of the gap) that is left
-        between ||x_inf||_1 and ||x||_1 + q + (that bound), else NaN.
+        ``depth``, NaN for the last two; ``noise`` = ||e||_2; ``error`` in l2, and ``oracle`` =
+        ||A_S^+ e||_2, that of least squares on the largest of the supports; for the flow ``bound``
+        on its error and ``l1_room``, the part of q + (S3's bound of the gap) that is left between
+        ||x_inf||_1 and ||x||_1 + q + (that bound), with ``q_share``, the part of it that is q, else
+        NaN.
 
     Raises
     ------
@@ -58,6 +60,7 @@ def compare(
     A, x = problem.dense(), problem.x_true
     noisy = Problem(A, A @ x + e, x)
     size, norm = float(np.linalg.norm(e)), float(np.abs(x).sum())
+    oracle = float(np.linalg.norm(constants[-1].pseudo_inverse @ e))
     rows = []
     for depth in depths:
         limit, _ = limit_from(noisy, depth, start)
@@ -68,16 +71,18 @@ def compare(
                 "depth": float(depth),
                 "noise": size,
                 "error": np.linalg.norm(limit.x - x),
+                "oracle": oracle,
                 "bound": min(each.error(e, excess) for each in constants),
                 "l1_room": (norm + excess - limit.l1_norm) / excess,
+                "q_share": q / excess,
             }
         )
     for name, best in (("basis pursuit", basis_pursuit(noisy)), ("BPDN", bpdn(noisy, size))):
         if best.status not in ("optimal", "inaccurate"):
             raise RuntimeError(f"basis pursuit: {best.message}")
         row = {"method": name, "depth": np.nan, "noise": size}
-        error = np.linalg.norm(best.x - x)
-        rows.append({**row, "error": error, "bound": np.nan, "l1_room": np.nan})
+        row |= {"error": np.linalg.norm(best.x - x), "oracle": oracle}
+        rows.append({**row, "bound": np.nan, "l1_room": np.nan, "q_share": np.nan})
     return rows
 
 

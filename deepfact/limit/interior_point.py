@@ -118,12 +118,39 @@ class InteriorPointResult:
         Number of factorisations of A D A^T.
     converged : bool
         Whether residual and curve are met.
+    products, slacks : ndarray of shape (branches, N)
+        p and 1 - theta v as variables of their own, in units in which y is ``scale`` times smaller.
+    scale : float
+        The signal is p - q times this.
+    log_a : float or ndarray of shape (N,)
+        log a in these units, raised where it is below rounding of the signal.
+    bound : ndarray of shape (M,)
+        The dual variable, of all that were seen, with the largest certified lower bound.
+    independent : bool
+        Whether the columns of the products with small slacks are known to be independent.
     """
 
     x: np.ndarray
     eta: np.ndarray
     iterations: int
     converged: bool
+    products: np.ndarray
+    slacks: np.ndarray
+    scale: float
+    log_a: float | np.ndarray
+    bound: np.ndarray
+    independent: bool
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Where a run ended: the signal, products, slacks, and the dual variable outside."""
+
+    x: np.ndarray
+    p: np.ndarray
+    sigma: np.ndarray
+    eta: np.ndarray
+    independent: bool = False
 
 
 @np.errstate(all="ignore")  # what is not finite is looked for, and ends the iteration
@@ -181,32 +208,63 @@ def interior_point(
         guess = _from_limit(A, curve, start[0] / scale, start[1])
         found, count, _ = _follow(st, curve, [guess], graded=False)
         if found is not None:
-            return InteriorPointResult(scale * curve.signal(found[0]), found[1], count, True)
+            return _result(found, scale, curve, count, True)
     level = np.abs(min_norm).mean() / scale or 1.0
     # On degenerate faces rounding decides whether a run is lost: a more cautious one, or one from
     # another start, may not be.
+    best = _BestBound(y / scale, curve)
     for height, hasty in ((1.0, True), (1.0, False), (3.0, False), (0.3, False)):
         left = max_iterations - count
-        x, eta, met, more = _come_down(
-            A, y / scale, min_norm / scale, height * level, curve, left, hasty
+        point, met, more = _come_down(
+            A, y / scale, min_norm / scale, height * level, curve, left, hasty, best
         )
         count += more
         if met or count >= max_iterations:
             break
-    return InteriorPointResult(scale * x, eta, count, met)
+    return _result(point, scale, curve, count, met, best.eta)
+
+
+def _result(point: _Point, scale, curve, count, met, bound=None) -> InteriorPointResult:
+    return InteriorPointResult(
+        scale * point.x,
+        point.eta,
+        count,
+        met,
+        point.p,
+        point.sigma,
+        scale,
+        curve.log_a,
+        point.eta if bound is None else bound,
+        point.independent,
+    )
+
+
+class _BestBound:
+    """The dual variable with the largest <y, eta>/max v, less what the rounding of y could take."""
+
+    def __init__(self, y, curve) -> None:
+        self.y, self.curve, self.value, self.eta = y, curve, 0.0, np.zeros(len(y))
+
+    def see(self, st: _State) -> None:
+        top = np.max(st.v / self.curve.rate)
+        eta = st.outside(st.eta)
+        paid = self.y @ eta - 1e-15 * (np.abs(self.y) @ np.abs(eta))
+        if top > 0 and paid > self.value * top:
+            self.value, self.eta = paid / top, eta
 
 
 def _curve(log_product, scale: float, rate, theta: float, signed: bool) -> _Curve:
     """Return the model's curve for a problem whose signal is divided by ``scale``."""
     log_a = np.asarray(log_product) - np.log(scale)
     # Off the support the products are of order a: below rounding of the signal a has no effect.
+    # All are raised by one factor: their ratios weigh the products of a face.
     if theta > 0:
-        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
+        log_a = log_a + max(0.0, -max(80.0, 30.0 / theta) - float(np.max(log_a)))
     return _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
 
 
-def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, hasty: bool):
-    """Return (x, eta, whether the equations are met, factorisations) of one run of the method.
+def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations, hasty: bool, seen: _BestBound):
+    """Return (point, whether the equations are met, factorisations) of one run of the method.
 
     A hasty run takes centrality corrections and, at first, factors in single precision.
     """
@@ -227,7 +285,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, hasty:
     count, met, best, lost = 0, False, np.inf, 0
     nearest = None
     if holds and np.min(log_a) > np.log(0.3 * level):
-        x, eta, met, count = finish(st, curve, size)
+        point, met, count = finish(st, curve, size)
     st.single = st.A.astype(np.float32) if hasty and not met else None
     while not met and count < max_iterations and lost < _PATIENCE:
         if nearest and (lost or best < 1e-13):
@@ -236,6 +294,7 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, hasty:
         count += 1
         if solve is None or not _advance(st, curve, solve, size, 2 if hasty else 0):
             break
+        seen.see(st)
         st.error = st.y - st.A @ curve.signal(st.p)
         error = np.linalg.norm(st.error) / size
         gap = np.sum(st.p * st.s / np.maximum(1.0, st.sigma)) / np.sum(st.p)
@@ -246,15 +305,16 @@ def _come_down(A, y, min_norm, level, curve: _Curve, max_iterations: int, hasty:
         if near and theta > 0 and not holds:
             near = _resolved(st, curve)
         if near:
-            x, eta, met, more = finish(st, curve, size)
+            point, met, more = finish(st, curve, size)
             count, goal = count + more, 1e-2 * goal
             if not met and goal < 2e-13:
-                nearest = curve.signal(st.p), st.outside(st.eta)
+                nearest = _Point(curve.signal(st.p), st.p, st.sigma, st.outside(st.eta))
     if not met and nearest:  # products that vanish in the limit only have no dual variable
-        return *nearest, True, count
+        return nearest, True, count
     if not met:
         x, eta = np.nan_to_num(curve.signal(st.p)), np.nan_to_num(st.eta)
-    return x, st.outside(eta), met, count
+        point = _Point(x, np.nan_to_num(st.p), st.sigma, st.outside(eta))
+    return point, met, count
 
 
 def _advance(st: _State, curve: _Curve, solve, size: float, corrections: int) -> bool:
@@ -444,14 +504,14 @@ def _resolved(st: _State, curve: _Curve) -> bool:
 def _refine(st: _State, curve: _Curve, size: float):
     """Put every product on its curve and take Newton steps, with few more factorisations.
 
-    Returns (x, eta, whether the equations are met, factorisations).
+    Returns (point, whether the equations are met, factorisations).
     """
     free = st.sigma < 0.1
     point = (st.p, st.v, st.sigma, st.eta)
     if not st.settled:
         point = _with_slacks_on_curve(st.A, curve, point, free)
         if point is None:
-            return None, None, False, 0
+            return None, False, 0
     count, off = 0, np.inf
     while count < 4:
         p, v, sigma, eta = point
@@ -463,10 +523,18 @@ def _refine(st: _State, curve: _Curve, size: float):
         before, point = off, (p, v, sigma, st.inside(eta))
         point, off = _newton(st, curve, size, point, free, solve)
         if off < 1e-12:
-            return curve.signal(point[0]), point[-1], True, count
+            return _on_curve(st, curve, point, free, not st.settled), True, count
         if not off < 0.3 * before:
             break
-    return None, None, False, count
+    return None, False, count
+
+
+def _on_curve(st: _State, curve: _Curve, point, free, independent: bool) -> _Point:
+    """Return the point with the slack of its products, where those are variables."""
+    p, _, sigma, eta = point
+    return _Point(
+        curve.signal(p), p, np.where(free, curve.lag(p), sigma), st.outside(eta), independent
+    )
 
 
 def _with_slacks_on_curve(A, curve: _Curve, point, free):
@@ -589,10 +657,13 @@ def _descend(st: _State, curve: _Curve, size: float):
         v, st.eta = v + length * dv, st.eta + length * d_eta
     # Where x is much larger than y, rounding of A x is what can be met.
     rounding = 2e-15 * np.linalg.norm(np.abs(st.A) @ np.abs(x)) / size
-    eta, met = st.eta, bool(off < max(1e-12, rounding))
+    met = bool(off < max(1e-12, rounding))
+    both_v = curve.signs * v
+    p = np.exp(log_a + deformed_exponent(both_v, theta))
+    point = _Point(x, p, 1.0 - theta * both_v, st.outside(st.eta))
     if not met:  # the state goes on from where it was, in its present basis
         st.eta = st.inside(start)
-    return x, eta, met, count
+    return point, met, count
 
 
 def _line_minimum(derivative) -> float:
@@ -672,8 +743,8 @@ def interior_point_path(
             result = interior_point(A, y, min_norm, log_product, rate, theta, signed)
             found = _products(A, curve, result.x / scale, result.eta)
         else:
-            p, eta = found
-            result = InteriorPointResult(scale * curve.signal(p), eta, count, True)
+            result = _result(found, scale, curve, count, True)
+            found = found.p, found.eta
         results.append(result)
         known = [*known[-1:], (float(np.mean(curve.log_a)), *found)] if result.converged else []
     return results
@@ -692,7 +763,7 @@ def _products(A, curve: _Curve, x: np.ndarray, eta: np.ndarray):
 def _follow(st: _State, curve: _Curve, guesses, last=None, graded=True):
     """Newton steps from the first guess that is in the domain, with new factorisations as needed.
 
-    Returns (products, dual) or None, factorisations, and the last of them with its slope.
+    Returns the point or None, factorisations, and the last of them with its slope.
     """
     point, free = next((guess for guess in guesses if guess[0] is not None), (None, None))
     if point is None:
@@ -714,7 +785,7 @@ def _follow(st: _State, curve: _Curve, guesses, last=None, graded=True):
         eta = st.outside(point[-1])
         point = (*point[:-1], eta)
         if off < 1e-12:
-            return (point[0], eta), count, last
+            return _on_curve(st, curve, (*point[:-1], st.inside(eta)), free, True), count, last
         if count and not off < 0.9 * before:
             break
     return None, count, None

@@ -8,10 +8,12 @@ import deepfact as df
 from deepfact.experiments import (
     broken_equality,
     initialisation,
+    signed_weights,
     two_factors,
     unequal_factors,
     weights,
 )
+from deepfact.experiments import plateau as leaving
 from deepfact.experiments.tables import groups, select
 
 SYSTEM = {"M": 6, "N": 7, "s": 2, "alpha": 0.1, "seed": 0}
@@ -24,6 +26,16 @@ def rows_of(claims):
 @pytest.fixture(scope="module")
 def weighted():
     return weights.measure_weights(10, 20, 6, 0.5, [2, 3], [-2, -8], trials=2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def hard():
+    return weights.measure_hard_start(8, [-40])
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return unequal_factors.measure_slopes(log_differences=[800, 1200], trials=2, **SYSTEM)
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +80,26 @@ def test_weights(weighted):
     assert np.all(small["to_plain"] > 0.01)
 
 
-def test_checks_of_weights(weighted):
-    rows = rows_of(weights.checks(weighted))
-    assert all(row.statement == "S4" and row.holds for row in rows)
+def test_checks_of_weights(weighted, hard):
+    rows = rows_of(weights.checks(weighted, hard))
+    assert all(row.statement == "S4" and row.holds and row.rival for row in rows)
     bounded = np.isfinite(select(weighted, depth=2)["bound"]).sum()
-    assert [row.instances for row in rows] == [4, 2, bounded]
+    assert [row.instances for row in rows] == [4, 2, bounded + 1]
     above = {**weighted, "gap": 1.01 * weighted["bound"]}
-    assert [row.holds for row in rows_of(weights.checks(above))] == [False, True, False]
+    assert [row.holds for row in rows_of(weights.checks(above, hard))] == [False, True, False]
+    found = weights.checks(
+        {**weighted, "inverse_gap": weighted["gap"], "to_plain": 0.0 * weighted["gap"]},
+        {**hard, "gap": 0.4 * hard["bound"]},
+    )
+    assert all(row.rival_margin > 0 for row in rows_of(found))
     plain = {**weighted, "to_weighted": weighted["to_plain"]}
-    assert [row.holds for row in rows_of(weights.checks(plain))] == [True, False, True]
+    assert [row.holds for row in rows_of(weights.checks(plain, hard))] == [True, False, True]
+
+
+def test_hard_start_comes_near_to_its_bound(hard):
+    assert np.all(hard["gap"] <= hard["bound"])
+    assert np.all(hard["gap"] >= 0.7 * hard["bound"])
+    assert "0.7" in weights.describe_hard_start(hard)
 
 
 def test_pairs(pairs):
@@ -104,10 +127,26 @@ def test_no_sign_change_from_equal_factors():
 def test_plateau(plateau, losses):
     assert np.all(plateau["earliest"] <= plateau["time"] * (1 + 1e-8))
     assert np.all(plateau["time"] <= plateau["latest"] * (1 + 1e-8))
-    np.testing.assert_allclose(plateau["slope"], plateau["asymptotic"], rtol=0.05)
     assert len(losses["loss"]) == 3 * 30
     last = [rows["loss"][-1] for _, rows in groups(losses, "log10_imbalance")]
     assert np.all(np.diff(last) > 0)  # the nearer to equal, the later it leaves
+
+
+def test_slopes_are_measured_where_factors_are_equal_to_rounding(tiny, plateau):
+    np.testing.assert_allclose(tiny["slope"], tiny["unit"], rtol=0.05)
+    assert np.array_equal(tiny["unit"], select(plateau, log10_imbalance=-3)["unit"])
+
+
+def test_tiny_differences_agree_with_factors(plateau):
+    """Where doubles can hold the factors, the integrated dual variable gives the same time."""
+    for exponent in (-3, -6):
+        rows = select(plateau, log10_imbalance=exponent)
+        alpha = SYSTEM["alpha"] * (1 + 0.5 * 10.0**exponent)  # half the sum of the factors
+        log_difference = np.log(2 * alpha / (SYSTEM["alpha"] * 10.0**exponent))
+        stream = np.random.SeedSequence([SYSTEM["seed"], 3]).spawn(1)[0]
+        problem, _ = leaving.plateau_problem(6, 7, 2, np.random.default_rng(stream))
+        time = leaving._tiny_sign_change(problem, alpha, log_difference, rows["unit"][0])
+        assert time == pytest.approx(rows["time"][0], rel=1e-6)
 
 
 def test_the_predicted_sign_change_is_wrong_by_order_delta(plateau):
@@ -121,30 +160,39 @@ def test_the_predicted_sign_change_is_wrong_by_order_delta(plateau):
         assert np.all(deviation < bound)
 
 
-def test_checks_of_unequal_factors(pairs, single, plateau):
-    rows = rows_of(unequal_factors.checks(pairs, single, plateau))
+def test_checks_of_unequal_factors(pairs, single, plateau, tiny):
+    rows = rows_of(unequal_factors.checks(pairs, single, plateau, tiny))
     assert [row.instances for row in rows] == [2, 6, 8, 2]
     assert all(row.statement == "S13" and row.holds for row in rows)
+    assert all(row.rival_margin < 0 for row in rows)
+    right = (
+        {**pairs, "equal_formula": pairs["formula"]},
+        {**single, "without_four": single["predicted"]},
+        {**plateau, "leading": plateau["predicted"]},
+        {**tiny, "unit_at_start": tiny["unit"]},
+    )
+    assert all(row.rival_margin > 0 for row in rows_of(unequal_factors.checks(*right)))
     far = plateau["predicted"] + 2 * plateau["room"]
     wrong = (
         {**pairs, "formula": pairs["formula"] + 1e-8},
         {**single, "time": single["predicted"] * (1 + 1e-7)},  # later than the latest
-        {**plateau, "time": far, "slope": 1.1 * plateau["slope"]},
+        {**plateau, "time": far},
+        {**tiny, "slope": 1.1 * tiny["slope"]},
     )
     assert not any(row.holds for row in rows_of(unequal_factors.checks(*wrong)))
 
 
-def test_sign_changes_are_described_by_imbalance(single, plateau):
+def test_sign_changes_are_described_by_imbalance(single, plateau, tiny):
     shown = select(single, where=single["log10_imbalance"] <= -4)
     same = select(plateau, where=np.isin(plateau["log10_imbalance"], [-4, -6]))
-    lines = unequal_factors.describe_sign_changes(shown, same).splitlines()
+    lines = unequal_factors.describe_sign_changes(shown, same, tiny).splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["1e-4", "1e-6"]
     assert "like delta^1.0" in lines[4] or "like delta^0.9" in lines[4]
 
 
 def test_a_height_that_is_not_reached_is_reached_never():
-    assert two_factors._first_passage(np.arange(3.0), np.array([0.0, 1.0, 1.5]), 2.0) == np.inf
-    assert two_factors._first_passage(np.arange(3.0), np.array([0.0, 1.0, 3.0]), 2.0) == 1.5
+    assert leaving._first_passage(np.arange(3.0), np.array([0.0, 1.0, 1.5]), 2.0) == np.inf
+    assert leaving._first_passage(np.arange(3.0), np.array([0.0, 1.0, 3.0]), 2.0) == 1.5
 
 
 def test_random_factors(deep):
@@ -159,7 +207,7 @@ def test_random_factors(deep):
 
 def test_signed_weighted_minimiser_leaves_out_infinite_weights():
     A, y = np.array([[1.0, 1.0]]), np.array([-1.0])
-    x, value = broken_equality.signed_weighted_minimiser(A, y, np.ones(2), np.array([np.inf, 3.0]))
+    x, value = signed_weights.signed_weighted_minimiser(A, y, np.ones(2), np.array([np.inf, 3.0]))
     np.testing.assert_allclose(x, [0.0, -1.0])
     assert value == pytest.approx(3.0)
 
@@ -179,7 +227,10 @@ def test_recovery(broken):
 
 def test_checks_of_broken_equality(deep, broken):
     rows = rows_of(broken_equality.checks(deep, broken))
-    assert [(row.instances, row.holds) for row in rows] == [(4, True), (8, True)]
+    assert [(row.instances, row.worst_margin >= 0) for row in rows] == [(4, True), (8, True)]
+    assert rows[0].rival_margin < 0
+    table = {**broken, "plain": np.where(broken["trial"] == 0, ~broken["found"], broken["found"])}
+    assert rows_of(broken_equality.checks(deep, table))[1].rival_margin == pytest.approx(-0.4)
     wrong = broken_equality.checks(
         {**deep, "excess": 1.01 * deep["certified"]}, {**broken, "found": ~broken["found"]}
     )

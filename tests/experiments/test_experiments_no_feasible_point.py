@@ -41,7 +41,12 @@ def limits():
 
 @pytest.fixture(scope="module")
 def decays():
-    return measure_decays(8, 12, [2, 3], -2, problems=1, seed=5, points=30)
+    return measure_decays(8, 12, [2, 3], -4, problems=1, seed=5, points=60)
+
+
+@pytest.fixture(scope="module")
+def hard():
+    return no_feasible_point.measure_hard(20, [2, 3], [4])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,10 +123,10 @@ def test_the_excess_of_the_loss_is_the_plain_difference(decays):
     assert np.all(decay["excess_loss"] <= decay["bound"])
 
 
-def test_checks_hold(limits, decays):
-    rows = [claim.check("11_x") for claim in checks(limits, decays)]
+def test_checks_hold(limits, hard, decays):
+    rows = [claim.check("11_x") for claim in checks(limits, hard, decays)]
     several = np.sum(limits["scales"]["width"] > 1e-6)
-    assert [row.instances for row in rows] == [12, several, 12 + 6, 6]
+    assert [row.instances for row in rows] == [12, several, 12 + 6 + 2, 6]
     assert all(row.statement == "S9" and row.holds for row in rows)
 
 
@@ -134,20 +139,39 @@ def test_checks_hold(limits, decays):
         ("gap", 1e3, [2]),
     ],
 )
-def test_checks_see_a_wrong_limit(limits, decays, column, wrong, violated):
+def test_checks_see_a_wrong_limit(limits, hard, decays, column, wrong, violated):
     scales = limits["scales"]
     values = scales[column].copy()
     values[np.flatnonzero(scales["width"] > 1e-6)[0]] = wrong
-    found = checks({**limits, "scales": {**scales, column: values}}, decays)
+    found = checks({**limits, "scales": {**scales, column: values}}, hard, decays)
     assert [k for k, claim in enumerate(found) if not claim.check("11_x").holds] == violated
 
 
 @pytest.mark.parametrize("wrong", [np.nan, 1e3])
-def test_checks_see_a_loss_above_its_bound_and_a_failed_integration(limits, decays, wrong):
+def test_checks_see_a_loss_above_its_bound_and_a_failed_integration(limits, hard, decays, wrong):
     excess = decays["excess_loss"].copy()
     excess[-1] = wrong
-    found = checks(limits, {**decays, "excess_loss": excess})
+    found = checks(limits, hard, {**decays, "excess_loss": excess})
     assert [claim.check("11_x").holds for claim in found] == [True, True, True, False]
+
+
+def test_rivals_are_refuted_and_would_stand_if_they_were_right(limits, hard, decays):
+    assert all(claim.check("11_x").rival_margin < 0 for claim in checks(limits, hard, decays))
+    scales = limits["scales"]
+    tame = {
+        **limits,
+        "scales": {**scales, "unsigned": 0 * scales["gap"], "euclid": 0 * scales["gap"]},
+    }
+    far = {**hard, "gap": 0.4 * hard["bound"]}
+    slow = {**decays, "excess_loss": 0.2 * decays["bound"], "first": 0 * decays["first"]}
+    found = checks(tame, far, slow)
+    assert all(claim.check("11_x").rival_margin > 0 for claim in found)
+
+
+def test_hard_columns_come_near_to_the_bound(hard):
+    assert np.all(hard["gap"] <= hard["bound"])
+    assert np.all(hard["gap"] >= 0.45 * hard["bound"])
+    assert len(no_feasible_point.describe_hard_columns(hard).splitlines()) == 3
 
 
 def test_descriptions(limits, decays):

@@ -62,7 +62,7 @@ def by_tail():
 
 @pytest.fixture(scope="module")
 def stopped():
-    return measure_early_stopping(12, 24, 1, 0.1, [2, 3], 1e-4, 40, 1, 0)
+    return measure_early_stopping(20, 40, 1, 0.1, [2, 3], 1e-6, 40, 1, 0)
 
 
 def flows(table):
@@ -116,7 +116,10 @@ def test_early_stopping(stopped):
         assert stop["discrepancy_time"] > 0
         assert path["residual"][~after].min() >= stop["noise"]
         assert path["residual"][after].max() < stop["noise"]
-        assert stop["best_error"] == path["error"].min()
+        assert stop["discrepancy_residual"] == pytest.approx(stop["noise"], rel=1e-2)
+        assert stop["discrepancy_residual"] <= stop["noise"]
+        assert stop["best_error"] <= path["error"].min()
+        assert stop["best_error"] <= stop["discrepancy_error"]
         assert stop["best_error"] <= stop["limit_error"] * 1.001
 
 
@@ -125,7 +128,23 @@ def test_checks_hold(by_noise, by_sparsity, by_tail, stopped):
     bounded = np.isfinite(flows(by_sparsity)["bound"]).sum()
     assert [row.instances for row in rows] == [12 + bounded + 8, 12 + 8 + 8, 4, 2]
     assert all(row.statement == "S5" for row in rows)
-    assert [row.holds for row in rows] == [True, True, rows[2].worst_margin >= 0, True]
+    assert [row.worst_margin >= 0 for row in rows] == 4 * [True]
+    assert all(row.rival_margin < 0 for row in rows)
+
+
+def test_rivals_would_stand_if_they_were_right(by_noise, by_sparsity, by_tail, stopped):
+    def better(table, **columns):
+        return {**table, **columns}
+
+    tables = [
+        better(table, error=0.5 * table["oracle"], q_share=0 * table["q_share"])
+        for table in (by_noise, by_sparsity, by_tail)
+    ]
+    stops = {**stopped["stops"], "margin_without_noise": np.full(2, 0.1)}
+    first, second, _, last = noise.checks(*tables, {**stopped, "stops": stops})
+    assert all(claim.check("07_x").rival_margin > 0 for claim in (first, second, last))
+    slow = better(by_noise, error=np.sqrt(by_noise["noise"]))
+    assert noise.checks(slow, by_sparsity, by_tail, stopped)[2].check("07_x").rival_margin > 0
 
 
 @pytest.mark.parametrize(

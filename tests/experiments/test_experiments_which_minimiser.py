@@ -122,7 +122,19 @@ def test_certificate_of_a_single_point():
 def test_checks_hold(segment, faces, singles):
     rows = [claim.check("10_x") for claim in checks(segment, faces, singles)]
     assert [(row.statement, row.instances) for row in rows] == [("S6", 8), ("S8", 6), ("S8", 6)]
-    assert all(row.holds for row in rows)
+    assert all(row.holds and row.rival for row in rows)
+    alone = checks(segment, faces, select(singles, singleton=True))
+    assert [claim.check("10_x").rival is None for claim in alone] == [True, False, False]
+
+
+def test_rivals_would_stand_if_they_were_right(segment, faces, singles):
+    geometric = np.array([mean_column_position(ratio, 2) for ratio in segment["ratio"]])
+    tables = (
+        {**segment, "positive": geometric, "signed": geometric},
+        {**faces, "to_entropy": np.zeros_like(faces["error"])},
+        {**singles, "error": np.zeros_like(singles["error"])},
+    )
+    assert all(claim.check("10_x").rival_margin > 0 for claim in checks(*tables))
 
 
 @pytest.mark.parametrize("wrong", [1e-3, np.nan])
@@ -163,6 +175,7 @@ def test_descriptions(segment, faces, singles):
     lines = which_minimiser.describe_faces(faces).splitlines()
     assert lines[1] == "limits found: 12 of 12"
     assert [line.split()[2] for line in lines if line.startswith("L = ")] == ["2", "3", "inf"]
+    assert lines[-1].startswith("worst at the smallest a")
     lines = which_minimiser.describe_singletons(singles).splitlines()
     assert lines[0] == "2 of 4 feasible sets are single points"
     only = which_minimiser.describe_singletons(select(singles, singleton=True)).splitlines()

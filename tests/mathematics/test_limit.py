@@ -250,7 +250,7 @@ def test_nonnegative_least_squares_that_fail_are_no_verdict(monkeypatch):
                 raise RuntimeError("too many iterations")
             return wrong
 
-        monkeypatch.setattr("deepfact.limit.entry.nnls", other)
+        monkeypatch.setattr("deepfact.limit.nonnegative.nnls", other)
         assert flow_limit(problem, model).status == "stalled"
 
 

@@ -1,0 +1,95 @@
+"""What nonnegativity leaves: the nearest point of the cone, and coordinates that always vanish."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linprog, nnls
+
+from deepfact.limit.rows import CONSISTENT, row_residual
+
+
+def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Compute a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
+
+    Parameters
+    ----------
+    A : ndarray of shape (M, N)
+        Matrix with columns of similar norms.
+    y : ndarray of shape (M,)
+        Right side.
+
+    Returns
+    -------
+    z : ndarray of shape (N,)
+        The minimiser.
+    distance : float
+        ||A z - y||; 0 where A z = y within rounding, or where optimality could not be proved.
+
+    Notes
+    -----
+    scipy's nnls may return what is no minimiser, or not end, on matrices with dependent rows (its
+    issue 25389): hence the conditions of optimality, A^T (A z - y) >= 0, and = 0 where z > 0.
+    """
+    unit, size = np.abs(A).max() or 1.0, np.abs(y).max() or 1.0
+    A, y = A / unit, y / size
+    try:
+        z, _ = nnls(A, y)
+    except RuntimeError:  # out of iterations
+        return np.zeros(A.shape[1]), 0.0
+    norms = np.linalg.norm(A, axis=0)
+    # nnls works with A^T A: from its support, least squares in A itself.
+    support = np.flatnonzero(z > 0)
+    if len(support):
+        solution = np.linalg.lstsq(A[:, support] / norms[support], y, rcond=None)[0]
+        if np.all(solution > 0):
+            z[support] = solution / norms[support]
+    missing = y - A @ z
+    distance = np.linalg.norm(missing)
+    pull = A.T @ missing
+    rounding = np.linalg.norm(np.abs(A) @ z) + np.linalg.norm(y)
+    allowed = norms * (1e-8 * distance + 1e-15 * rounding)
+    optimal = np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0])
+    near = row_residual(A, z, y) <= CONSISTENT or distance <= CONSISTENT * np.linalg.norm(y)
+    return z * (size / unit), float(distance * size) if optimal and not near else 0.0
+
+
+def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return which coordinates vanish on all of {z >= 0 : B z = y}.
+
+    Such a set has a certificate, a vector m with B^T m >= 0, positive on the set, and <y, m> = 0.
+    Both come from one linear program: max sum t over t <= 1, t <= z, B z = c y, z >= 0, c >= 1.
+
+    Parameters
+    ----------
+    B : ndarray of shape (M, N)
+        Independent rows.
+    y : ndarray of shape (M,)
+        Right side.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+        All False where the certificate does not hold.
+    """
+    M, N = B.shape
+    if M == 0:
+        return np.zeros(N, dtype=bool)
+    eye = np.eye(N)
+    found = linprog(
+        np.concatenate([np.zeros(N), -np.ones(N), [0.0]]),
+        A_ub=np.hstack([-eye, eye, np.zeros((N, 1))]),
+        b_ub=np.zeros(N),
+        A_eq=np.hstack([B, np.zeros((M, N)), -y[:, None]]),
+        b_eq=np.zeros(M),
+        bounds=[(0, None)] * N + [(0, 1)] * N + [(1, None)],
+        method="highs",
+    )
+    nothing = np.zeros(N, dtype=bool)
+    if found.status != 0:
+        return nothing
+    zero = found.x[N : 2 * N] < 0.5
+    m = -found.eqlin.marginals
+    pull = B.T @ m
+    slack = 1e-7 * (1 + np.abs(m).max())
+    proved = np.all(pull >= -slack) and np.all(pull[zero] >= 1 - slack)
+    return zero if proved and y @ m <= slack * np.abs(y).max() else nothing
