@@ -7,6 +7,7 @@ import numpy as np
 from deepfact import rates
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.gap_curve import describe_curves, measure_curves
 from deepfact.experiments.init_scale_and_depth_figure import figure
 from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap
@@ -129,7 +130,7 @@ def _rate(problem, depth, asymptote, log_gaps, signed):
     return {
         "exponent": asymptote.exponent,
         "rho": asymptote.rho,
-        "slope": np.polyfit(log_alpha, logs, 1)[0] if np.isfinite(logs).all() else np.nan,
+        "slope": fitted_slope(log_alpha, logs)[0] if np.isfinite(logs).all() else np.nan,
         "slope_low": steps.min(),
         "slope_high": steps.max(),
         "log_ratio": log_ratio[-1],
