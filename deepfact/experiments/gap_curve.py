@@ -64,8 +64,9 @@ def gap_curve(
     dict of str to ndarray of shape (K,)
         ``depth``, ``log10_alpha``, and as multiples of Q: ``measured`` (from `flow_limit` where it
         is at least `SMALLEST_MEASURED`, else from `log_gap_near_minimiser`; ``refined`` says
-        which), ``asymptote`` (S7), ``bound`` (S3), ``guarantee`` (S2), ``worst_case`` (the supremum
-        over A = (1, 1 + delta) with the same Q); ``exponent`` and ``constant`` of the asymptote.
+        which), ``asymptote`` (S7), ``bound`` (the sharper one of S3), ``guarantee`` (S2),
+        ``worst_case`` (the supremum over A = (1, 1 + delta) with the same Q); ``exponent`` and
+        ``constant`` of the asymptote.
     """
     Q, N = float(np.abs(x).sum()), problem.N
     asymptote = rates.first_order_correction(problem, x, depth, nonnegative=not signed)
@@ -84,7 +85,7 @@ def gap_curve(
         "measured": np.array(measured),
         "refined": np.array(refined),
         "asymptote": asymptote.gap(log_alpha=log_alpha) / Q,
-        "bound": theory.l1_gap_bound(Q, N, depth, log_alpha=log_alpha, signed=signed) / Q,
+        "bound": theory.l1_gap_bound_sharp(Q, N, depth, log_alpha=log_alpha, signed=signed) / Q,
         "guarantee": np.array([guaranteed_gap(Q, N, depth, v, signed) for v in log_alpha]) / Q,
         "worst_case": np.array([worst_case(Q, depth, float(v), signed)[0] for v in log_alpha]) / Q,
         "exponent": np.full(len(log_alpha), asymptote.exponent),

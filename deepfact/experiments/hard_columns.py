@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 
 from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.experiments.tables import from_rows
+from deepfact.experiments.tables import from_rows, groups
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
 
@@ -111,3 +111,23 @@ def measure_hard_columns(
                 }
             )
     return from_rows(rows)
+
+
+def describe_hard_columns(hard: dict[str, np.ndarray]) -> str:
+    """Write how near to the bound the hard columns come.
+
+    Parameters
+    ----------
+    hard : dict of str to ndarray
+        From `measure_hard_columns`.
+
+    Returns
+    -------
+    str
+        A line for each depth.
+    """
+    lines = ["(1, ..., 1, 1 + delta) at the worst delta, share of the sharper bound S3:"]
+    for depth, rows in groups(hard, "depth"):
+        share = rows["gap"] / rows["bound"]
+        lines.append(f"L = {depth:g}, N = {rows['N'][0]}: {share.min():.2f} to {share.max():.2f}")
+    return "\n".join(lines)

@@ -9,7 +9,7 @@ from deepfact import theory
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
-from deepfact.experiments.hard_columns import measure_hard_columns
+from deepfact.experiments.hard_columns import describe_hard_columns, measure_hard_columns
 from deepfact.experiments.inconsistent import (
     KINDS,
     inconsistent_problem,
@@ -28,7 +28,7 @@ from deepfact.experiments.tables import from_rows, groups, select
 __all__ = [
     "checks",
     "describe_decays",
-    "describe_hard",
+    "describe_hard_columns",
     "describe_instance",
     "describe_limits",
     "figure",
@@ -248,26 +248,6 @@ def describe_limits(limits: dict[str, dict[str, np.ndarray]]) -> str:
             f" {kind:18s} {np.max(rows['image_error']):10.0e} {np.max(rows['optimality']):11.0e}"
             f" {violation} {bound:15.2f} {guarantee:10.2f}"
         )
-    return "\n".join(lines)
-
-
-def describe_hard(hard: dict[str, np.ndarray]) -> str:
-    """Write how near to the bound the hard columns come.
-
-    Parameters
-    ----------
-    hard : dict of str to ndarray
-        From `measure_hard`.
-
-    Returns
-    -------
-    str
-        A line for each depth.
-    """
-    lines = ["(1, ..., 1, 1 + delta) at the worst delta, share of the sharper bound S3:"]
-    for depth, rows in groups(hard, "depth"):
-        share = rows["gap"] / rows["bound"]
-        lines.append(f"L = {depth:g}, N = {rows['N'][0]}: {share.min():.2f} to {share.max():.2f}")
     return "\n".join(lines)
 
 

@@ -73,10 +73,10 @@ def measure_worst_case(
     -------
     dict of str to ndarray of shape (D K,)
         ``depth``, ``log10_ratio``, ``log_alpha``; as multiples of Q ``supremum`` with the ``delta``
-        that attains it, ``guarantee`` (S2), ``bound`` (S3) and ``asymptote``, C/log(Q/a) or
-        C (a/Q)^p, with ``constant`` = C; ``disagreement``, the relative difference between the
-        supremum and the gap of `flow_limit` on that very matrix (NaN where 1 + delta would round
-        off delta's digits).
+        that attains it, ``guarantee`` (S2), ``bound`` (the sharper one of S3) and ``asymptote``,
+        C/log(Q/a) or C (a/Q)^p, with ``constant`` = C; ``disagreement``, the relative difference
+        between the supremum and the gap of `flow_limit` on that very matrix (NaN where 1 + delta
+        would round off delta's digits).
     """
     rows = []
     for L in depths:
@@ -100,7 +100,8 @@ def measure_worst_case(
                     "supremum": gap / Q,
                     "delta": delta,
                     "guarantee": guaranteed_gap(Q, 2, L, log_alpha, signed) / Q,
-                    "bound": theory.l1_gap_bound(Q, 2, L, log_alpha=log_alpha, signed=signed) / Q,
+                    "bound": theory.l1_gap_bound_sharp(Q, 2, L, log_alpha=log_alpha, signed=signed)
+                    / Q,
                     "asymptote": C / log_ratio if L == 2 else C * np.exp(-log_ratio * (1 - 2 / L)),
                     "constant": C,
                     "disagreement": abs(limit_gap / gap - 1),
@@ -140,6 +141,29 @@ def worst_case_fits(worst: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             }
         )
     return from_rows(rows)
+
+
+def improved_guarantee(worst: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the guarantee S2 at the largest init scale, continued by one power of alpha better.
+
+    Parameters
+    ----------
+    worst : dict of str to ndarray
+        From `measure_worst_case`, with increasing ``log10_ratio`` for each depth.
+
+    Returns
+    -------
+    ndarray
+        For each row: at L = 2 the guarantee times the square of the ratio of log(Q/a) to that of
+        the first row of its depth, beyond times the power L - 1 of the ratio of alpha to it.
+    """
+    parts = []
+    for L, rows in groups(worst, "depth"):
+        fall = np.exp((L - 1) * (rows["log_alpha"] - rows["log_alpha"][0]))
+        if L == 2:
+            fall = (rows["log10_ratio"][0] / rows["log10_ratio"]) ** 2
+        parts.append(rows["guarantee"][0] * fall)
+    return np.concatenate(parts)
 
 
 def measure_sign() -> dict[str, np.ndarray]:

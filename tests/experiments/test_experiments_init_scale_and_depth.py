@@ -8,7 +8,13 @@ from deepfact import rates, theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments import init_scale_and_depth
 from deepfact.experiments.gap_curve import fitted_slopes, gap_curve, measure_curves
-from deepfact.experiments.init_scale_and_depth import checks, figure, measure_rates
+from deepfact.experiments.init_scale_and_depth import (
+    checks,
+    figure,
+    gap_constant,
+    measure_hard,
+    measure_rates,
+)
 from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap
 from deepfact.experiments.tables import join, select
 from deepfact.experiments.two_columns import (
@@ -98,27 +104,50 @@ def test_curves_need_a_signal_that_l1_minimisation_finds():
         measure_curves(4, 24, 4, [3], 3, seed=0)
 
 
+RATES = (10, 24, 1, 2, [2, 3], [-6, -9, -12], [-60, -120])
+
+
 @pytest.fixture(scope="module")
 def rate_table():
-    return measure_rates(10, 24, 1, 2, [2, 3], [-60, -120], seed=1)
+    return measure_rates(*RATES, seed=1)
+
+
+@pytest.fixture(scope="module")
+def worst():
+    return measure_worst_case([2, 3], [8, 20, 40, 80])
+
+
+@pytest.fixture(scope="module")
+def hard():
+    return measure_hard(100, [2, 3], [4])
 
 
 def test_rates_are_the_predicted_ones(rate_table):
     assert rate_table["signed"].tolist() == 4 * [True] + 4 * [False]
     assert rate_table["slope"] == pytest.approx(rate_table["exponent"], rel=1e-2)
-    assert np.all(rate_table["slope_low"] <= rate_table["slope"] * (1 + 1e-12))
-    assert np.all(rate_table["slope_high"] >= rate_table["slope"] * (1 - 1e-12))
     three = select(rate_table, depth=3)
     assert three["exponent"] == pytest.approx(3)
-    assert three["worst_log_ratio"].max() <= 1e-9
+    assert three["rest_slope"] == pytest.approx(1, rel=0.05)
+    assert np.abs(three["rest_slope_two"]).max() < 0.5
+    two = select(rate_table, depth=2)
+    assert np.isnan(two["rest_slope"]).all()
+    assert np.all(two["rho_least_squares"] >= two["rho"])
     assert rate_table["disagreement"].max() <= 1e-5
-    again = measure_rates(10, 24, 1, 2, [2, 3], [-60, -120], seed=1)
+    again = measure_rates(*RATES, seed=1)
     assert np.array_equal(rate_table["log_ratio"], again["log_ratio"])
+
+
+def test_constant_of_its_own_certificate_is_the_coefficient(case):
+    _, x, signed = case
+    for depth in (2.5, 3, 6):
+        one = certificate(case, depth)
+        constant = gap_constant(one.certificate[x == 0], depth, signed)
+        assert constant == pytest.approx(one.gap_coefficient, rel=1e-9)
 
 
 def test_hopeless_sizes_are_refused():
     with pytest.raises(ValueError, match="M = 3 is too small"):
-        measure_rates(3, 24, 3, 1, [3], [-60, -120], seed=1)
+        measure_rates(3, 24, 3, 1, [3], [-6, -12], [-60, -120], seed=1)
 
 
 def test_worst_case_is_a_maximum():
@@ -148,38 +177,60 @@ def test_sign_gaps_are_those_of_the_hyperbola():
     assert right < eps < wrong
 
 
-def claims_of(rates_table, worst, sign):
-    return {claim.claim: claim.check("05_x") for claim in checks(rates_table, worst, sign)}
+def rows_of(*tables):
+    return [claim.check("05_x") for claim in checks(*tables)]
 
 
-def test_checks_hold_and_are_of_every_row(rate_table):
-    worst = measure_worst_case([2, 3], [8, 20, 40, 80])
-    rows = claims_of(rate_table, worst, measure_sign())
-    assert [row.statement for row in rows.values()] == [*5 * ["S7"], "S2", "S2", "S3", "S2"]
-    assert [row.instances for row in rows.values()] == [8, 4, 4, 8, 2, 2, 8, 8, 2]
-    assert all(row.holds for row in rows.values())
-    alone = claims_of(select(rate_table, depth=3), worst, measure_sign())
-    assert len(alone) == 8
+def test_checks_hold_and_are_of_every_row(rate_table, worst, hard):
+    rows = rows_of(rate_table, worst, hard, measure_sign())
+    assert [row.statement for row in rows] == [*4 * ["S7"], "S2", "S2", "S3", "S2"]
+    assert [row.instances for row in rows] == [4, 4, 4, 2, 2, 8, 10, 1]
+    assert all(row.holds and row.rival for row in rows)
+    assert len(rows_of(select(rate_table, depth=3), worst, hard, measure_sign())) == 6
 
 
 @pytest.mark.parametrize(
-    ("column", "violated"),
-    [("slope", [0]), ("log_ratio", [1, 2]), ("disagreement", [3])],
+    ("column", "violated"), [("slope", [0]), ("log_ratio", [1]), ("rest_slope", [2])]
 )
-def test_checks_see_a_wrong_number(rate_table, column, violated):
-    worst, sign = measure_worst_case([2], [8, 20, 40, 80]), measure_sign()
+def test_checks_see_a_wrong_number(rate_table, worst, hard, column, violated):
     wrong = {**rate_table, column: rate_table[column] + 0.2}
-    rows = list(claims_of(wrong, worst, sign).values())
+    rows = rows_of(wrong, worst, hard, measure_sign())
     assert [k for k, row in enumerate(rows) if not row.holds] == violated
 
 
-def test_checks_see_a_gap_above_its_bounds(rate_table):
-    worst, sign = measure_worst_case([2], [8, 20, 40, 80]), measure_sign()
+def test_checks_see_a_gap_above_its_bounds(rate_table, worst, hard):
     above = {**worst, "supremum": 1.01 * worst["guarantee"]}
-    rows = list(claims_of(rate_table, above, sign).values())
-    assert {row.statement for row in rows[4:8] if not row.holds} == {"S7", "S2", "S3"}
+    sign = measure_sign()
     swapped = {**sign, "gap": sign["gap"][::-1]}
-    assert not list(claims_of(rate_table, worst, swapped).values())[-1].holds
+    rows = rows_of(rate_table, above, {**hard, "gap": 1.01 * hard["bound"]}, swapped)
+    assert [row.worst_margin < 0 for row in rows[3:]] == [True, False, True, True, True]
+
+
+def test_rivals_would_stand_if_they_were_right(rate_table, worst, hard):
+    two = rate_table["depth"] == 2
+    rates_table = {
+        **rate_table,
+        "rho_least_squares": rate_table["rho"],
+        "log_ratio": rate_table["log_ratio"] - np.log(2) * two,
+        "rest_slope_two": rate_table["rest_slope"],
+    }
+    sign = measure_sign()
+    tables = (
+        rates_table,
+        worst,
+        {**hard, "gap": 0.4 * hard["bound"]},
+        {**sign, "gap": 0 * sign["gap"]},
+    )
+    rivals = [row.rival_margin for row in rows_of(*tables)]
+    assert [margin > 0 for margin in rivals] == [True, True, True, False, False, False, True, True]
+    attained = {**worst, "supremum": worst["bound"]}
+    assert rows_of(rates_table, attained, hard, sign)[3].rival_margin > 0
+    fast = 10.0 ** -worst["log10_ratio"]  # a/Q: the exponent L of a fixed matrix at L > 2
+    three = worst["depth"] == 3
+    alone = {name: column[three] for name, column in {**worst, "supremum": fast}.items()}
+    rows = rows_of(rates_table, alone, hard, sign)
+    assert rows[4].rival_margin > 0
+    assert rows[5].rival_margin > 0
 
 
 def test_fits_of_the_worst_case():
@@ -188,17 +239,17 @@ def test_fits_of_the_worst_case():
     assert fits["exponent"] == pytest.approx(fits["predicted"], rel=0.02)
 
 
-def test_descriptions_have_a_line_for_each_case(rate_table):
+def test_descriptions_have_a_line_for_each_case(rate_table, hard):
     lines = init_scale_and_depth.describe_rates(rate_table).splitlines()
-    assert [line.split()[:2] for line in lines[1:]] == [
+    assert [line.split()[:2] for line in lines[2:]] == [
         ["signed", "2"], ["signed", "3"], ["positive", "2"], ["positive", "3"],
     ]  # fmt: skip
-    worst = init_scale_and_depth.describe_worst_case(
-        measure_worst_case([2], [3, 6, 9, 12])
-    ).splitlines()
-    assert len(worst) == 4
-    assert "flow_limit on 4 of these" in worst[-1]
+    few = measure_worst_case([2], [3, 6, 9, 12])
+    lines = init_scale_and_depth.describe_worst_case(few).splitlines()
+    assert len(lines) == 4
+    assert "flow_limit on 4 of these" in lines[-1]
     assert len(init_scale_and_depth.describe_sign(measure_sign()).splitlines()) == 3
+    assert len(init_scale_and_depth.describe_hard_columns(hard).splitlines()) == 3
 
 
 def test_figure_has_a_panel_for_each_depth(case):

@@ -171,7 +171,7 @@ def test_rivals_are_refuted_and_would_stand_if_they_were_right(limits, hard, dec
 def test_hard_columns_come_near_to_the_bound(hard):
     assert np.all(hard["gap"] <= hard["bound"])
     assert np.all(hard["gap"] >= 0.45 * hard["bound"])
-    assert len(no_feasible_point.describe_hard(hard).splitlines()) == 3
+    assert len(no_feasible_point.describe_hard_columns(hard).splitlines()) == 3
 
 
 def test_descriptions(limits, decays):
