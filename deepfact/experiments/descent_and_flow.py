@@ -8,42 +8,19 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.linalg import qr, svd
-from scipy.stats import t as student
 
 from deepfact import rates
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.dynamics.gradient_descent import _log_spaced, gradient_descent
-from deepfact.dynamics.gradient_flow import gradient_flow, leave_one_out_products
+from deepfact.dynamics.factor_flow import leave_one_out_products
+from deepfact.dynamics.gradient_descent import gradient_descent, log_spaced
+from deepfact.dynamics.gradient_flow import gradient_flow
+from deepfact.dynamics.near_limit import limit_factors, slowest_mode, stable_step
+from deepfact.experiments.fits import fitted_slope, relative_error
 from deepfact.figures import OKABE_ITO
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
-from deepfact.mirror_map import MirrorMap
+from deepfact.other_maps import TwoLayerMap
 from deepfact.problem import Problem, gaussian_problem
-
-
-def fitted_slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Fit a line by least squares.
-
-    Parameters
-    ----------
-    x, y : ndarray of shape (K,)
-        At least three points.
-
-    Returns
-    -------
-    slope : float
-        The slope.
-    half_width : float
-        Half the width of its 95 % confidence interval (Student's t with K - 2 degrees).
-    """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    centred = x - x.mean()
-    slope = centred @ y / (centred @ centred)
-    rest = y - y.mean() - slope * centred
-    free = len(x) - 2
-    spread = np.sqrt(rest @ rest / free / (centred @ centred))
-    return float(slope), float(student.ppf(0.975, free) * spread)
 
 
 def order_of_descent(
@@ -81,48 +58,6 @@ def order_of_descent(
     return {"step": steps, "error": np.array(errors)}
 
 
-def limit_factors(problem: Problem, model: DeepFactorization) -> np.ndarray:
-    """Return the factors at the flow's limit.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem.
-    model : DeepFactorization
-        The model, of finite depth >= 2.
-
-    Returns
-    -------
-    ndarray of shape (2, N) or (1, N)
-        The rows u and v (positive model: u), so that x = u^L - v^L.
-    """
-    limit = flow_limit(problem, model)
-    if not limit.success:
-        raise RuntimeError(f"flow_limit: {limit.message}")
-    logs = model._log_pq(limit.x) if model.signed else model.log_products_of(limit.x)[:1]
-    return np.exp(np.array(logs) / model.depth)
-
-
-def stable_step(problem: Problem, model: DeepFactorization) -> float:
-    """Return the predicted largest stable step at the flow's limit (S10).
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem.
-    model : DeepFactorization
-        The model, of finite depth >= 2.
-
-    Returns
-    -------
-    float
-        2/lambda_max.
-    """
-    factors = limit_factors(problem, model)
-    v = factors[1] if model.signed else None
-    return rates.stability_limit(problem.dense(), factors[0], v, model.depth)
-
-
 def _grow(A, y, factors, steps, iterations):
     """Whether the loss of each of K descents is at some record ten times the first one.
 
@@ -130,7 +65,7 @@ def _grow(A, y, factors, steps, iterations):
     """
     sign = np.array([1.0, -1.0])[: len(factors), None, None]
     factors, others = factors.copy(), np.empty_like(factors)
-    marks = set(_log_spaced(iterations, 20).tolist())
+    marks = set(log_spaced(iterations, 20).tolist())
     grown = np.zeros(len(A), dtype=bool)
     with np.errstate(all="ignore"):
         for iteration in range(iterations + 1):
@@ -311,42 +246,6 @@ def escape_trials(
                 rows.append([depth, alpha, y[i], earliest[i], latest[i], margin])
     names = ("depth", "alpha", "target", "earliest", "latest", "margin")
     return dict(zip(names, np.array(rows).reshape(-1, len(names)).T, strict=True))
-
-
-def slowest_mode(problem: Problem, model: DeepFactorization) -> tuple[float, np.ndarray]:
-    """Return the rate at which the last residual direction decays at the limit, and the direction.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem.
-    model : DeepFactorization
-        The model.
-
-    Returns
-    -------
-    rate : float
-        The least eigenvalue of A diag(X'(w)) A^T at the flow's limit, from singular values.
-    direction : ndarray of shape (M,)
-        Its eigenvector.
-    """
-    limit = flow_limit(problem, model)
-    if not limit.success:
-        raise RuntimeError(f"flow_limit: {limit.message}")
-    large, small = model.log_products_of(limit.x)
-    # X' = k a^(-theta) (p^(1 + theta) + q^(1 + theta)), L(u^(2L-2) + v^(2L-2)) in the factors.
-    shift = model.log_rate - model.theta * model.log_product
-    slope = (1 + model.theta) * large + shift
-    if small is not None:
-        slope = np.logaddexp(slope, (1 + model.theta) * small + shift)
-    rows = np.exp(slope / 2)[:, None] * problem.dense().T
-    # Rows of very different size: sorted, with pivoted columns, QR keeps the small values.
-    rows = rows[np.argsort(-np.linalg.norm(rows, axis=1))]
-    R, order = qr(rows, mode="r", pivoting=True)
-    _, sizes, V = svd(R[: problem.M])
-    direction = np.empty(problem.M)
-    direction[order] = V[-1]
-    return float(sizes[-1]) ** 2, direction
 
 
 def predicted_exponents(problem: Problem, depth: float) -> tuple[float, float]:
@@ -626,41 +525,6 @@ def stochastic_descents(
     ]
 
 
-class TwoLayerMap(MirrorMap):
-    """The map X(w) = 2 a sinh(2 w + d) to which S12 leads: depth 2 from an effective start.
-
-    Parameters
-    ----------
-    log_a : ndarray of shape (N,)
-        Logarithms of the effective products a.
-    d : ndarray of shape (N,)
-        The tilt.
-    """
-
-    def __init__(self, log_a: np.ndarray, d: np.ndarray) -> None:
-        self.a, self.d = np.exp(log_a), np.asarray(d)
-
-    def signal(self, w: np.ndarray) -> np.ndarray:
-        """Return X(w)."""
-        return 2 * self.a * np.sinh(2 * w + self.d)
-
-    def signal_derivative(self, w: np.ndarray) -> np.ndarray:
-        """Return X'(w)."""
-        return 4 * self.a * np.cosh(2 * w + self.d)
-
-    def potential(self, x: np.ndarray) -> np.ndarray:
-        """Return F(x), whose derivative is the inverse of X."""
-        return (x * np.arcsinh(x / (2 * self.a)) - np.sqrt(x * x + 4 * self.a**2) - self.d * x) / 2
-
-    def potential_gradient(self, x: np.ndarray) -> np.ndarray:
-        """Return the inverse of X."""
-        return (np.arcsinh(x / (2 * self.a)) - self.d) / 2
-
-
-def _recovery_error(problem, x):
-    return np.linalg.norm(x - problem.x_true) / np.linalg.norm(problem.x_true)
-
-
 def stochastic_trials(
     size: tuple[int, int, int],
     trials: int,
@@ -705,7 +569,7 @@ def stochastic_trials(
         problem = gaussian_problem(*size, seed=draw)
         problems.append(problem)
         stable.append(stable_step(problem, model))
-        flow_errors.append(_recovery_error(problem, flow_limit(problem, model).x))
+        flow_errors.append(relative_error(flow_limit(problem, model).x, problem.x_true))
         streams.append(rest)
     cases = list(itertools.product(range(trials), range(len(batches)), range(len(fractions))))
     runs = {}
@@ -736,7 +600,7 @@ def stochastic_trials(
                 distance if limit.success else np.nan,
                 run.residual,
                 run.largest_step,
-                _recovery_error(problems[trial], run.x),
+                relative_error(run.x, problems[trial].x_true),
                 flow_errors[trial],
                 np.mean(shrinking),
                 np.min(shrinking),

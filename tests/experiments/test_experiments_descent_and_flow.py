@@ -5,22 +5,21 @@ import numpy as np
 import pytest
 
 import deepfact as df
+from deepfact.dynamics.near_limit import limit_factors, slowest_mode
 from deepfact.experiments.descent_and_flow import (
-    TwoLayerMap,
     descent_figure,
     escape_trials,
-    fitted_slope,
-    limit_factors,
     measured_stable_steps,
     order_of_descent,
     plateau,
     predicted_exponents,
     rate_exponent,
-    slowest_mode,
     stability_trials,
     stochastic_descents,
     stochastic_trials,
 )
+from deepfact.experiments.fits import fitted_slope
+from deepfact.other_maps import TwoLayerMap
 
 
 def test_fitted_slope_of_a_line_and_of_noise():
