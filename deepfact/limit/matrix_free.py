@@ -22,9 +22,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.limit.equilibrated import Equilibrated, Products
 from deepfact.limit.interior_point import _Curve
 
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
@@ -33,6 +35,9 @@ _NEGLIGIBLE = 1e-11  # products and errors of the signal, relative to its larges
 _MAX_STEPS = 100
 _MAX_INNER = 200
 _BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
+_COUPLED = 20.0  # columns are drawn where delta/D is below this part of diag(A^T A)
+_MAX_FACTOR = 2000  # rows of a matrix that is factorised as a preconditioner
+_SLOW = 30  # iterations of conjugate gradients after which columns of A are drawn
 _DIMENSION = {2: 0.3, 1: 0.1}  # effective number of entries above delta as a part of M
 
 
@@ -63,23 +68,6 @@ class OperatorLimit:
     residual: float
     products: int
     converged: bool
-
-
-class _Products:
-    """A and its adjoint, their number of applications, and ||A|| as far as seen."""
-
-    def __init__(self, A: LinearOperator) -> None:
-        self.A, self.count, self.norm = A, 0, 0.0
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.count += 1
-        Ax, length = self.A.matvec(x), np.linalg.norm(x)
-        self.norm = max(self.norm, float(np.linalg.norm(Ax) / length) if length > 0 else 0.0)
-        return Ax
-
-    def adjoint(self, r: np.ndarray) -> np.ndarray:
-        self.count += 1
-        return self.A.rmatvec(r)
 
 
 @dataclass
@@ -128,11 +116,8 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     times the vector's length, and ||A|| to be at most twice what its products have shown.
     Source: sections "Dual picture" and "Numerics" of ``docs/statements.md``.
     """
-    products = _Products(A)
-    try:
-        back = products.adjoint(y)
-    except NotImplementedError:
-        raise ValueError("problem.A must have an adjoint: give rmatvec") from None
+    products = Products(A)
+    equilibrated = Equilibrated(products)
     positive = model.depth > 1 and not model.signed
     start = np.zeros(A.shape[1]) if model.depth == 1 else model.signal(np.zeros(A.shape[1]))
     if np.array_equal(products.forward(start) if positive else 0 * y, y):
@@ -140,23 +125,27 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     elif model.depth == 1:
         x, dual, met = _least_norm(products, y, 1e-12)
     else:
-        x, dual, met = _interior_point(products, y, back, model, bold=True)
+        x, dual, met = _interior_point(equilibrated, y, model, bold=True)
         if not met:
-            x, dual, met = _interior_point(products, y, back, model, bold=False)
+            x, dual, met = _interior_point(equilibrated, y, model, bold=False)
     return _certify(products, y, np.nan_to_num(x), np.nan_to_num(dual), met, model)
 
 
-def _interior_point(A, y, back, model, bold):
+def _interior_point(A, y, model, bold):
     """Return (x, dual, converged)."""
-    M, N = A.A.shape
+    start = np.zeros(A.full) + model.signal(np.zeros(A.full))  # stays so where a column is zero
+    M, N = A.shape
+    y = A.rows * y
+    back = A.adjoint(y)
     image = A.forward(back)
     length = (back @ back) / (image @ image)
     mean = M / (N * length)  # of diag(A^T A) where A A^T is near a multiple of the identity
     x = length * back
     scale = np.abs(x).max()
     if not 0 < scale < np.inf:
-        return 0 * x, 0 * y, False
-    log_rate, log_a = np.asarray(model.log_rate), np.asarray(model.log_product) - np.log(scale)
+        return start, 0 * y, False
+    log_rate, log_a = (A.restrict(each) - A.log_columns for each in (model.log_rate, model.log_product))
+    log_a = log_a - np.log(scale)
     if model.theta > 0:  # below rounding of the signal a has no effect
         log_a = np.maximum(log_a, -max(80.0, 30.0 / model.theta))
     signs = np.array([[1.0], [-1.0]])[: 2 if model.signed else 1]
@@ -168,10 +157,10 @@ def _interior_point(A, y, back, model, bold):
     _measure(A, y, st, curve.signal(p))
     size, centre, shrink, goal = np.linalg.norm(y), 0.1, 1.0, np.inf
     support, settled, careful, least = None, False, not bold, np.inf
-    limit = A.count + (_BOLD_PRODUCTS if bold else _MAX_PRODUCTS)
+    limit = A.work + (_BOLD_PRODUCTS if bold else _MAX_PRODUCTS)
     for _ in range(_MAX_STEPS):
         error, gap = np.linalg.norm(st.error) / size, np.sum(st.p * st.s) / np.sum(st.p)
-        if A.count > limit or not np.isfinite(error + gap):
+        if A.work > limit or not np.isfinite(error + gap):
             break
         if bold and max(error, gap) > 30 * least:
             break
@@ -183,7 +172,7 @@ def _interior_point(A, y, back, model, bold):
                 final = _finish(A, y, st, curve, support, mean)
                 if final is not None:
                     x, eta = final
-                    return scale * x, eta * np.exp(-log_rate.max()), True
+                    return A.put(start, scale * x), A.rows * eta * np.exp(-log_rate.max()), True
                 goal = 1e-2 * gap
         careful = careful or gap < 1e-6
         previous = support
@@ -191,7 +180,8 @@ def _interior_point(A, y, back, model, bold):
         settled = previous is not None and np.array_equal(previous, support)
         if careful:
             shrink = min(1.0, shrink * change)
-    return scale * curve.signal(st.p), st.eta * np.exp(-log_rate.max()), False
+    x = A.put(start, scale * curve.signal(st.p))
+    return x, A.rows * st.eta * np.exp(-log_rate.max()), False
 
 
 def _measure(A, y, st, x) -> None:
@@ -216,7 +206,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
         aim = max(0.3 * _OFF_CURVE, 1e-2 * min(1.0, off)), 1.0 if bold else 1e-4
     else:
         seen, aim = None, (np.inf, 0.3)
-    before = A.count
+    before = A.work
     _, dp, dw, d_eta, image = _newton(A, st, curve, weight, free, delta, mean, seen, aim)
     dv = curve.signs * (curve.rate * dw)
     ds = (target - product - st.s * dp) / st.p
@@ -238,7 +228,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     support &= st.p * st.s.sum() > 0.1 * st.s * st.p.sum()
     left = np.linalg.norm(delta * d_eta)  # of y - A x, by delta
     change = 1.0
-    if A.count - before >= 2 * _MAX_INNER:
+    if A.work - before >= 2 * _MAX_INNER:
         change = 10.0
     elif left > 0.5 * np.linalg.norm(delta * d_eta + image[0]):
         change = 0.3
@@ -348,16 +338,72 @@ def _threshold(D, dimension) -> float:
     return float(np.exp(high))
 
 
-def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=_MAX_INNER):
-    """Return x, A x and A^T A x for (diagonal + A^T A) x = b, preconditioned by diagonals."""
-    x, Ax, AtAx = np.zeros_like(b), np.zeros(A.A.shape[0]), np.zeros_like(b)
-    inverse = 1 / (diagonal + mean)
+def _conjugate_gradients(A, diagonal, mean, b, done):
+    """Return x, A x and A^T A x for (diagonal + A^T A) x = b.
+
+    The preconditioner is a diagonal first. Where that is slow, A^T A between the columns whose
+    entry of the diagonal is small is known exactly, from columns that are drawn once.
+    """
+    solution = np.zeros_like(b), np.zeros(A.shape[0]), np.zeros_like(b)
     rest = b.copy()
-    q = inverse * rest
+    inverse = 1 / (diagonal + mean)
+    if not A.slow and _iterate(A, diagonal, inverse.__mul__, solution, rest, done, _SLOW):
+        return solution
+    A.slow = True
+    precondition = _precondition(A, diagonal, mean)
+    _iterate(A, diagonal, precondition or inverse.__mul__, solution, rest, done, _MAX_INNER)
+    return solution
+
+
+def _precondition(A, diagonal, mean):
+    """Return a solver for diagonal + A^T A less what couples columns of a large diagonal, or None."""
+    M, N = A.shape
+    chosen = np.flatnonzero(diagonal < _COUPLED * mean)
+    if not 0 < min(M, len(chosen)) <= _MAX_FACTOR:
+        return None
+    B = A.take(chosen)
+    if B is None:
+        return None
+    inner = diagonal[chosen]
+    by_rows = len(chosen) > M  # then (E + B B^T)^-1 = E^-1 - E^-1 B (1 + B^T E^-1 B)^-1 B^T E^-1
+    root = 1 / np.sqrt(inner)
+    if by_rows:
+        scaled = root[:, None] * B if isinstance(B, np.ndarray) else B.multiply(root[:, None]).tocsr()
+        gram, shift = scaled.T @ scaled, np.ones(M)
+    else:
+        gram, shift = B @ B.T, inner
+    gram = gram if isinstance(gram, np.ndarray) else gram.toarray()
+    gram[np.diag_indices(len(gram))] += shift
+    size = 1 / np.sqrt(np.diag(gram))
+    gram *= size
+    gram *= size[:, None]
+    try:
+        factor = cho_factor(gram, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return None
+    inverse = 1 / (diagonal + mean)
+
+    def solve(rest):
+        z, part = inverse * rest, rest[chosen]
+        if by_rows:
+            part = root * part
+            part -= scaled @ (size * cho_solve(factor, size * (scaled.T @ part), check_finite=False))
+            z[chosen] = root * part
+        else:
+            z[chosen] = size * cho_solve(factor, size * part, check_finite=False)
+        return z
+
+    return solve
+
+
+def _iterate(A, diagonal, precondition, solution, rest, done, most) -> bool:
+    """Take steps of conjugate gradients in place until ``done``; return whether it was."""
+    x, Ax, AtAx = solution
+    q = precondition(rest)
     energy = rest @ q
-    for _ in range(max_iterations):
+    for _ in range(most):
         if done(rest, energy):
-            break
+            return True
         Aq = A.forward(q)
         AtAq = A.adjoint(Aq)
         both = diagonal * q
@@ -368,11 +414,11 @@ def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=_MAX_INNER):
         x += t * q
         Ax += t * Aq
         AtAx += t * AtAq
-        z = inverse * rest
+        z = precondition(rest)
         energy, before = rest @ z, energy
         q *= energy / before
         q += z
-    return x, Ax, AtAx
+    return done(rest, energy)
 
 
 def _least_norm(A, y, tolerance, max_iterations=500):
