@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
-MEASURE = PATH=$(CURDIR)/$(PEERS)/bin:$$PATH python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES)
+MEASURE = PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES)
 UNFINISHED := build/benchmarks.unfinished
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --universal \
@@ -24,6 +24,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+# Nor anything written to a home, which may not be there.
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
+export JUPYTER_CONFIG_DIR := $(CURDIR)/$(VENV)/jupyter/config
+export JUPYTER_DATA_DIR := $(CURDIR)/$(VENV)/jupyter/data
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/jupyter/runtime
 unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help environment figures verify report book test fuzz cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
@@ -81,7 +86,6 @@ notebooks: $(READY) ## execute the notebooks in place with their default paramet
 readme: $(READY) ## write the generated parts of README.md and of docs, after `make figures`
 	$(BIN)/python -m workflow.readme
 	$(BIN)/python -m workflow.references
-	$(BIN)/python -m workflow.plan
 
 graphs: $(READY) ## draw the pictures of the architecture page (needs graphviz)
 	$(BIN)/snakemake all book --rulegraph | dot -Tsvg -o docs/rulegraph.svg

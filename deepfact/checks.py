@@ -62,9 +62,9 @@ class Check:
     TypeError
         If a text is not a string, `instances` not an integer or a margin not a real number.
     ValueError
-        If `statement` is no key such as S2, T15 or D1, `claim` or `rival` is empty or longer than a
-        line, `notebook` is no plain name, `instances` is not positive, or only one of `rival` and
-        `rival_margin` is given.
+        If `statement` is no key such as S2, T15 or D1, `claim` or ``rival`` is empty or longer than
+        a line, `notebook` is no plain name, `instances` is not positive, or only one of ``rival``
+        and ``rival_margin`` is given.
 
     Examples
     --------
@@ -214,7 +214,7 @@ class Record:
         ValueError
             If there is no row.
         ArithmeticError
-            If a row does not hold, unless `stop_if_violated` is False.
+            If a row does not hold, unless ``stop_if_violated`` is False.
         """
         save_checks(self.checks, self.name, self.results_dir)
         for check in self.checks:

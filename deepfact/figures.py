@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 __all__ = ["OKABE_ITO", "figure_style", "save_figure"]
 
@@ -175,11 +176,19 @@ def save_figure(figure, data, name, directory):
         return
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    # A text keeps whether LaTeX shall set it: the files must not depend on there being one.
+    by_latex = [text for text in figure.findobj(Text) if text.get_usetex()]
     with figure_style():
         mpl.rcParams.update(_SAVING)
-        for ending, metadata in _FORMATS.items():
-            dpi = _PNG_DPI if ending == "png" else "figure"
-            figure.savefig(directory / f"{name}.{ending}", dpi=dpi, metadata=metadata)
+        for text in by_latex:
+            text.set_usetex(False)
+        try:
+            for ending, metadata in _FORMATS.items():
+                dpi = _PNG_DPI if ending == "png" else "figure"
+                figure.savefig(directory / f"{name}.{ending}", dpi=dpi, metadata=metadata)
+        finally:
+            for text in by_latex:
+                text.set_usetex(True)
     with (directory / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

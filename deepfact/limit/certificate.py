@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepfact.deep_factorization import deformed_exponent
-from deepfact.limit.face import solve_face
+from deepfact.limit.face import TIGHT, solve_face
 from deepfact.limit.rows import row_residual
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -17,7 +17,6 @@ _MET = 1e-10  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
 _MEND = 1e-12  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
-_HELD = 1e-7  # slacks above this are held by the dual variable to nine digits
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
 _DETERMINED = 1e-9  # entries above this part of the largest have at least six digits
 
@@ -35,8 +34,8 @@ class LimitResult:
     l1_norm : float
         ||x||_1, rounded up by what rounding and the residual could hide: never below Q.
     lower_bound : float
-        <y, nu>/||A^T nu||_inf (positive model: / max (A^T nu)_i), less what the rounding of y and of
-        the products could add: never above the minimal l1 norm Q. Of the projected measurements
+        <y, nu>/||A^T nu||_inf (positive model: / max (A^T nu)_i), less what the rounding of y and
+        of the products could add: never above the minimal l1 norm Q. Of the projected measurements
         where ``status`` is "infeasible". The best over the duals that the solver saw.
     gap : float
         ``l1_norm - lower_bound``, an upper bound of ||x||_1 - Q.
@@ -50,9 +49,8 @@ class LimitResult:
     message : str
         The same in words.
     determined : ndarray of bool, shape (N,)
-        Which entries of x the stored data determine to six digits: those above 1e-9 of the largest,
-        and all where x has as many nonzeros as there are equations. Smaller ones are answers to the
-        rounding of y.
+        Which entries of x the stored data determine to six digits: those above 1e-9 of the largest.
+        Smaller ones answer to the rounding of y.
     """
 
     x: np.ndarray
@@ -88,8 +86,6 @@ class Answer:
         Factorisations.
     proved : bool
         Whether x = X(A^T nu), as far as the solver's own variables show it.
-    complete : bool, optional
-        Whether as many products as equations are large (default: False).
     """
 
     x: np.ndarray
@@ -97,7 +93,6 @@ class Answer:
     etas: tuple[np.ndarray, ...]
     work: int
     proved: bool
-    complete: bool = False
 
 
 def interior_answer(scaled, model, found) -> Answer:
@@ -121,40 +116,39 @@ def interior_answer(scaled, model, found) -> Answer:
     with np.errstate(over="ignore", under="ignore"):
         dual = scaled.r * scaled.rows.extend(found.eta) * np.exp(-log_rate.max())
     dual = np.nan_to_num(dual)
-    etas = (found.eta, found.bound)
-    if not found.converged:
-        return Answer(scaled.signal(found.x), dual, etas, found.iterations, False)
     B, theta = scaled.rows.reduced, model.deformation
+    target = scaled.target / found.scale
+    p, x, proved = found.products, found.x / found.scale, found.converged
     rate = np.exp(log_rate - log_rate.max())
-    log_a = np.asarray(scaled.log_product(model)) - np.log(found.scale)
-    if theta > 0:
-        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
-    p, sigma, x = found.products, found.slacks, found.x
     signs = np.array([[1.0], [-1.0]])[: len(p)]
-    v = signs * (rate * (B.T @ found.eta))
-    largest = p.max()
-    left, degenerate = 0.0, False
     with np.errstate(all="ignore"):
-        if theta > 0 and not found.independent:
-            face = solve_face(B, p, sigma, log_a, rate, theta)
-            left, degenerate = face.left, face.degenerate
-            if degenerate:
+        held = np.ones(p.shape, dtype=bool)
+        if theta > 0 and not (found.independent and proved):
+            face = solve_face(B, target, p, found.slacks, found.log_a, rate, theta, proved)
+            proved, held = face.left <= _FACE, ~face.tight
+            if face.moved:
                 p = face.p
-                x = found.scale * (p[0] - p[1] if len(p) == 2 else p[0])
-        by_dual = np.exp(log_a + deformed_exponent(v, theta))
-        held = sigma > _HELD if theta > 0 else np.ones(p.shape, dtype=bool)
+                x = (signs * p).sum(axis=0)
+        elif theta > 0:
+            held = found.slacks > TIGHT
+        v = signs * (rate * (B.T @ found.eta))
+        by_dual = np.exp(found.log_a + deformed_exponent(v, theta))
         off = np.abs(np.where(held, by_dual - p, 0.0)).max()
-        if row_residual(B, x, scaled.target) > _MEND:
-            slope = (p * np.exp(theta * (np.log(p) - log_a))).sum(axis=0)
-            x = _mended(B, x, scaled.target, rate * slope)
-    proved = bool(off <= _ON_CURVE * largest and left <= _FACE)
-    complete = int(np.count_nonzero(p > 1e-4 * largest)) >= len(B)
-    return Answer(scaled.signal(x), dual, etas, found.iterations, proved, complete)
+        if row_residual(B, x, target) > _MEND:
+            slope = (1 + theta) * np.log(p) - theta * found.log_a
+            weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
+            mended = _mended(B, x, target, weight)
+            x = np.where(mended > 0, mended, x) if model.positive else mended
+    proved = bool(proved and off <= _ON_CURVE * p.max())
+    etas = (found.eta, found.bound)
+    return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved)
 
 
 def _mended(B, x, y, weight):
     """Return x with B x = y row by row, moved most where the flow's signal moves most."""
     root = np.sqrt(weight / weight.max())
+    if not np.isfinite(root).all():
+        return x
     Q, R = np.linalg.qr((B * root).T)
     for _ in range(2):
         x = x + root * (Q @ np.linalg.lstsq(R.T, y - B @ x, rcond=None)[0])
@@ -183,18 +177,14 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
         "stalled" if a check fails.
     """
     A, y, x = scaled.A, scaled.y, answer.x
-    unit = np.ldexp(1.0, 0)
     if image is None:
         image = y if scaled.consistent else scaled.image
     good = np.isfinite(x).all() and row_residual(A, x, image) <= _MET
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or unit)
+        residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
         l1_norm = _upper(scaled, x, image)
         lower = _first_bound(scaled, answer.etas, model.positive)
-    if answer.proved and good:
-        status = met
-    else:
-        status = "stalled"
+    status = met if answer.proved and good else "stalled"
     what = "nonnegative " if model.positive else ""
     messages = {
         "converged": "x is the limit and solves A x = y",
@@ -203,7 +193,7 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
         "stalled": f"no convergence after {answer.work} factorisations: x is not the limit",
     }
     size = np.abs(x)
-    determined = size > _DETERMINED * size.max() if not answer.complete else size >= 0
+    determined = size > _DETERMINED * size.max()
     return LimitResult(
         x=x,
         dual=answer.dual,
@@ -225,11 +215,20 @@ def _upper(scaled, x, image) -> float:
     large = np.abs(x) > 1e-4 * np.abs(x).max()
     missing = image - A[:, large].astype(np.longdouble) @ x[large]
     missing = (missing - A @ np.where(large, 0.0, x)).astype(np.float64)
-    z, _ = scaled.rows.solve((scaled.r * missing)[scaled.rows.kept])
-    correction = np.abs(z * scaled.d).sum()
-    return float(
-        np.nextafter(float(np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction), np.inf)
-    )
+    # What the support can mend it does, so that no entry of a positive signal changes its sign.
+    missing = np.ldexp(scaled.r * missing, scaled.exponent)[scaled.rows.kept]
+    B = scaled.rows.reduced
+    correction = 0.0
+    if missing.any():
+        support = np.flatnonzero(np.abs(x) > 1e-6 * np.abs(x).max())
+        if len(support) <= len(B):
+            mended = np.linalg.lstsq(B[:, support], missing, rcond=None)[0]
+            missing = missing - B[:, support] @ mended
+            correction = np.abs(mended * scaled.d[support]).sum()
+        z, _ = scaled.rows.solve(missing)
+        correction = np.ldexp(correction + np.abs(z * scaled.d).sum(), -scaled.exponent)
+    total = np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction
+    return float(np.nextafter(float(total), np.inf))
 
 
 def _first_bound(scaled, etas, positive: bool) -> float:

@@ -14,6 +14,8 @@ from deepfact.limit.nonnegative import always_zero, nearest_point
 from deepfact.limit.rows import CONSISTENT, Rows, equilibrate, independent_rows, row_residual
 from deepfact.mirror_map import MirrorMap
 
+_HELD = 1e-6  # slacks above this are held by a dual variable
+
 
 @dataclass(frozen=True, eq=False)
 class ScaledProblem:
@@ -147,7 +149,11 @@ def dense_limit(
     deformed = model.deformation is not None
     scaled = scale_problem(A, y, columns=deformed)
     still = model.signal(np.zeros(A.shape[1]))
-    if np.array_equal(A @ still, y):
+    nothing = len(scaled.rows.kept) == 0  # A = 0
+    if nothing and y.any():
+        image = np.zeros(len(y))
+        return judge(scaled, model, Answer(still, image, (), 0, True), "infeasible", image)
+    if nothing or np.array_equal(A @ still, y):
         return judge(scaled, model, Answer(still, np.zeros(len(y)), (), 0, True), "converged")
     result = solve(scaled, model, start)
     if result.status == "stalled" and model.positive:
@@ -172,35 +178,55 @@ def solve(scaled: ScaledProblem, model: MirrorMap, start: LimitResult | None = N
     LimitResult
         "stalled" if no method's answer passes.
     """
-    work = 0
     met = "converged" if scaled.consistent else "infeasible"
-    first = None
-    if model.deformation is not None:
-        guess = None
-        if start is not None:
-            z = np.ldexp(start.x / scaled.d, scaled.exponent)
-            guess = z, (start.dual / scaled.r)[scaled.rows.kept]
-        found = interior_point(
-            scaled.rows.reduced,
-            scaled.target,
-            scaled.least,
-            scaled.log_product(model),
-            scaled.rate(model),
-            model.deformation,
-            not model.positive,
-            guess,
-        )
-        first = judge(scaled, model, interior_answer(scaled, model, found), met)
-        if first.status != "stalled":
-            return first
-        work = found.iterations
-    x, eta, more, converged = dual_newton(scaled, model)
-    work += more
-    dual = scaled.r * scaled.rows.extend(eta)
-    second = judge(scaled, model, Answer(x, dual, (eta,), work, converged), met)
-    if second.status == "stalled" and first is not None:
-        return replace(first, iterations=work)
-    return second
+    first, work = None, 0
+    for method in METHODS:
+        answer = method(scaled, model, start)
+        if answer is not None:
+            work += answer.work
+            result = judge(scaled, model, replace(answer, work=work), met)
+            if result.status != "stalled":
+                return result
+            first = first or result
+    return replace(first, iterations=work)
+
+
+def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
+    """Follow the interior-point path, for maps of deformed-exponential form."""
+    if model.deformation is None:
+        return None
+    guess = None
+    if start is not None:
+        z = np.ldexp(start.x / scaled.d, scaled.exponent)
+        guess = z, (start.dual / scaled.r)[scaled.rows.kept]
+    found = interior_point(
+        scaled.rows.reduced,
+        scaled.target,
+        scaled.least,
+        scaled.log_product(model),
+        scaled.rate(model),
+        model.deformation,
+        not model.positive,
+        guess,
+    )
+    return interior_answer(scaled, model, found)
+
+
+def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
+    """Take damped Newton steps on the dual, for any map."""
+    x, eta, work, converged = dual_newton(scaled, model)
+    if model.deformation:  # the dual variable must hold every slack
+        w = scaled.A.T @ (scaled.r * scaled.rows.extend(eta))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            slack = 1 - model.deformation * np.exp(model.log_rate) * (
+                w if model.positive else np.abs(w)
+            )
+        converged = converged and bool(np.min(slack) > _HELD)
+    return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), work, converged)
+
+
+METHODS = (by_interior_point, by_dual_newton)
+"""What `solve` tries, in this order; each returns None where it does not apply to the map."""
 
 
 def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) -> LimitResult:
@@ -225,7 +251,7 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
         return stalled
     x = np.zeros(A.shape[1])
     if columns.any():
-        found = solve(scale_problem(scaled.A[:, columns], image), model.restrict(columns))
+        found = dense_limit(scaled.A[:, columns], image, model.restrict(columns))
         if found.status == "stalled":
             return stalled
         x[columns], dual, work = found.x, found.dual, found.iterations

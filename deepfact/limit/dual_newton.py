@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
 _MOST_STEPS = 200
+_ROUNDING = 1e-14  # of A x, relative to |A||x|
 
 
 @np.errstate(all="ignore")  # what is not finite ends the iteration
@@ -47,14 +48,16 @@ def dual_newton(scaled, model) -> tuple[np.ndarray, np.ndarray, int, bool]:
         signal = model.signal(there)
         if np.linalg.norm(A @ signal - y) < np.linalg.norm(A @ x - y):
             eta, w, x = guess, there, signal
-    best = np.inf
+    best, size_of_A = np.inf, None
     for step in range(_MOST_STEPS):
         error = y - A @ x
         off = np.linalg.norm(error) / unit
         if off < 1e-15 or (off < 1e-11 and off > 0.1 * best):
             return x, eta, step + 1, True
-        if off < 1e-13 and off <= 1e-15 * np.linalg.norm(np.abs(A) @ np.abs(x)) / unit:
-            return x, eta, step + 1, True
+        if off > 0.1 * best:  # as far as rounding of A x lets it, which y may be far below?
+            size_of_A = np.abs(A) if size_of_A is None else size_of_A
+            if off <= _ROUNDING * np.linalg.norm(size_of_A @ np.abs(x)) / unit:
+                return x, eta, step + 1, True
         best = min(best, off)
         slope = model.signal_derivative(w)
         d = _direction(A, slope, error)

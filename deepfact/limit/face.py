@@ -19,9 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import qr
 
+TIGHT = 0.1  # slacks below this are variables of their own
 _DEPENDENT = 1e-10  # pivots below this part of the largest: the columns depend on each other
 _NOTHING = 1e-13  # sums of 1/c along null vectors below this part of their terms are rounding
-_UNRESOLVED = 1e-6  # slacks below this are variables of their own
+_NEGLIGIBLE = 1e-10  # products below this part of the largest have no say in a solved problem
+_CLOSED = 1e-6  # slacks below this belong to the face where the solver was lost
 
 
 @dataclass(frozen=True)
@@ -32,40 +34,47 @@ class FaceResult:
     ----------
     p : ndarray of shape (branches, N)
         Products; those off the face as they were.
-    moved : float
-        Largest relative change of a product that is not negligible.
+    tight : ndarray of bool, shape (branches, N)
+        The face.
+    moved : bool
+        Whether products have changed.
     left : float
-        The last step's part of that: what is still not known.
-    degenerate : bool
-        Whether columns of the face depend on each other.
+        The last step, relative to the largest product: what is still not known.
     """
 
     p: np.ndarray
-    moved: float
+    tight: np.ndarray
+    moved: bool
     left: float
-    degenerate: bool
 
 
 def solve_face(
     A: np.ndarray,
+    y: np.ndarray,
     p: np.ndarray,
     sigma: np.ndarray,
     log_a: float | np.ndarray,
     rate: float | np.ndarray,
     theta: float,
+    solved: bool,
 ) -> FaceResult:
-    """Solve (F1) for the products whose slacks the dual variable does not hold, and keep (F2).
+    """Solve (F1) and (F2) for the products whose slacks the dual variable does not hold.
 
     Parameters
     ----------
     A : ndarray of shape (M, N)
         Independent rows.
+    y : ndarray of shape (M,)
+        Measurements.
     p, sigma : ndarray of shape (branches, N)
-        Products, which satisfy (F2), and slacks; the second branch is the signed model's q.
+        Products and slacks; the second branch is the signed model's q.
     log_a, rate : float or ndarray of shape (N,)
         Logarithm of the initial products and their rates k, relative to the largest.
     theta : float
         Deformation 1 - 2/L in (0, 1].
+    solved : bool
+        Whether the products satisfy (F2); otherwise only the slacks are believed, and say which
+        products are the face.
 
     Returns
     -------
@@ -78,27 +87,41 @@ def solve_face(
     """
     N = A.shape[1]
     log_a, rate = np.broadcast_to(log_a, N), np.broadcast_to(rate, N)
-    tight = (sigma < _UNRESOLVED) & (p > 1e-10 * p.max())
+    tight = (sigma < TIGHT) & (p > _NEGLIGIBLE * p.max()) if solved else sigma < _CLOSED
     branch, columns = np.nonzero(tight)
     if len(columns) == 0:
-        return FaceResult(p, 0.0, 0.0, False)
+        return FaceResult(p, tight, False, 0.0 if solved else np.inf)
     signs = np.where(branch == 0, 1.0, -1.0)
     B = A[:, columns] * signs
-    c, log_a = rate[columns], log_a[columns]
     value = p[branch, columns]
-    before = value
+    if not solved:
+        rest = np.where(tight, 0.0, p)
+        missing = y - A @ (rest[0] - rest[1] if len(p) == 2 else rest[0])
+        value = _feasible(B, missing, np.maximum(value, 1e-3 * value.max()))
+        if value is None:
+            return FaceResult(p, tight, False, np.inf)
     full, R, _ = qr(B.T, pivoting=True, check_finite=False)
     pivots = np.abs(np.diag(R))
-    rank = int(np.sum(pivots > _DEPENDENT * pivots[0]))
-    Z = full[:, rank:]
+    Z = full[:, int(np.sum(pivots > _DEPENDENT * pivots[0])) :]
+    left = 0.0
     if Z.shape[1]:
-        value, left = _along(Z, value, c, log_a, theta)
-    else:
-        left = 0.0
+        value, left = _along(Z, value, rate[columns], log_a[columns], theta)
     out = p.copy()
     out[branch, columns] = value
-    change = np.abs(value - before) / value.max()
-    return FaceResult(out, float(change.max()), left, bool(Z.shape[1]))
+    return FaceResult(out, tight, bool(Z.shape[1]) or not solved, left)
+
+
+def _feasible(B, y, p):
+    """Return positive products with B p = y near p, or None where none is found."""
+    for _ in range(30):
+        missing = y - B @ p
+        root = p
+        step = root * np.linalg.lstsq(B * root, missing, rcond=1e-13)[0]
+        length = min(1.0, 0.9 / max(float(np.max(-step / p)), 1e-300))
+        p = p + length * step
+        if length == 1.0 and np.linalg.norm(y - B @ p) <= 1e-12 * np.linalg.norm(y):
+            return p
+    return None
 
 
 def _along(Z, p, c, log_a, theta):
@@ -107,7 +130,7 @@ def _along(Z, p, c, log_a, theta):
     ones = Z.T @ size
     ones = np.where(np.abs(ones) <= _NOTHING * (np.abs(Z).T @ size), 0.0, ones)
     left, before = np.inf, np.inf
-    for _ in range(40):
+    for _ in range(60):
         sigma = np.exp(theta * (log_a - np.log(p)))
         curvature = np.sqrt(sigma / (c * p))
         # (Z^T H Z) t = Z^T (sigma - 1)/c /theta, H = sigma/(c p), as least squares
@@ -124,7 +147,7 @@ def _along(Z, p, c, log_a, theta):
         left = float(np.abs(step).max() / p.max())
         length = min(1.0, 0.9 / max(float(np.max(-relative)), 1e-300))
         p = p + length * step
-        if length == 1.0 and (left <= 1e-15 or left >= 0.5 * before):
+        if length == 1.0 and (left <= 1e-15 or 1e-3 > left >= 0.5 * before):
             break
         before = left if length == 1.0 else np.inf
     return p, left

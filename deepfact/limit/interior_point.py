@@ -122,6 +122,8 @@ class InteriorPointResult:
         p and 1 - theta v as variables of their own, in units in which y is ``scale`` times smaller.
     scale : float
         The signal is p - q times this.
+    log_a : float or ndarray of shape (N,)
+        log a in these units, raised where it is below rounding of the signal.
     bound : ndarray of shape (M,)
         The dual variable, of all that were seen, with the largest certified lower bound.
     independent : bool
@@ -135,6 +137,7 @@ class InteriorPointResult:
     products: np.ndarray
     slacks: np.ndarray
     scale: float
+    log_a: float | np.ndarray
     bound: np.ndarray
     independent: bool
 
@@ -205,7 +208,7 @@ def interior_point(
         guess = _from_limit(A, curve, start[0] / scale, start[1])
         found, count, _ = _follow(st, curve, [guess], graded=False)
         if found is not None:
-            return _result(found, scale, count, True)
+            return _result(found, scale, curve, count, True)
     level = np.abs(min_norm).mean() / scale or 1.0
     # On degenerate faces rounding decides whether a run is lost: a more cautious one, or one from
     # another start, may not be.
@@ -218,10 +221,10 @@ def interior_point(
         count += more
         if met or count >= max_iterations:
             break
-    return _result(point, scale, count, met, best.eta)
+    return _result(point, scale, curve, count, met, best.eta)
 
 
-def _result(point: _Point, scale, count, met, bound=None) -> InteriorPointResult:
+def _result(point: _Point, scale, curve, count, met, bound=None) -> InteriorPointResult:
     return InteriorPointResult(
         scale * point.x,
         point.eta,
@@ -230,6 +233,7 @@ def _result(point: _Point, scale, count, met, bound=None) -> InteriorPointResult
         point.p,
         point.sigma,
         scale,
+        curve.log_a,
         point.eta if bound is None else bound,
         point.independent,
     )
@@ -253,8 +257,9 @@ def _curve(log_product, scale: float, rate, theta: float, signed: bool) -> _Curv
     """Return the model's curve for a problem whose signal is divided by ``scale``."""
     log_a = np.asarray(log_product) - np.log(scale)
     # Off the support the products are of order a: below rounding of the signal a has no effect.
+    # All are raised by one factor: their ratios weigh the products of a face.
     if theta > 0:
-        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
+        log_a = log_a + max(0.0, -max(80.0, 30.0 / theta) - float(np.max(log_a)))
     return _Curve(theta, np.array([[1.0], [-1.0]])[: 2 if signed else 1], rate, log_a)
 
 
@@ -738,7 +743,7 @@ def interior_point_path(
             result = interior_point(A, y, min_norm, log_product, rate, theta, signed)
             found = _products(A, curve, result.x / scale, result.eta)
         else:
-            result = _result(found, scale, count, True)
+            result = _result(found, scale, curve, count, True)
             found = found.p, found.eta
         results.append(result)
         known = [*known[-1:], (float(np.mean(curve.log_a)), *found)] if result.converged else []

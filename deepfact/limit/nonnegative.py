@@ -30,19 +30,27 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     scipy's nnls may return what is no minimiser, or not end, on matrices with dependent rows (its
     issue 25389): hence the conditions of optimality, A^T (A z - y) >= 0, and = 0 where z > 0.
     """
-    unit = np.abs(A).max() or 1.0
-    A, size = A / unit, np.linalg.norm(y) or 1.0
+    unit, size = np.abs(A).max() or 1.0, np.abs(y).max() or 1.0
+    A, y = A / unit, y / size
     try:
-        z, distance = nnls(A, y / size)
+        z, _ = nnls(A, y)
     except RuntimeError:  # out of iterations
         return np.zeros(A.shape[1]), 0.0
-    z, distance = z * size, distance * size
-    gradient = A.T @ (A @ z - y)
     norms = np.linalg.norm(A, axis=0)
-    allowed = norms * (1e-8 * distance + 1e-14 * np.linalg.norm(y))
-    optimal = np.all(gradient >= -allowed) and np.all(np.abs(gradient)[z > 0] <= allowed[z > 0])
+    # nnls works with A^T A: from its support, least squares in A itself.
+    support = np.flatnonzero(z > 0)
+    if len(support):
+        solution = np.linalg.lstsq(A[:, support] / norms[support], y, rcond=None)[0]
+        if np.all(solution > 0):
+            z[support] = solution / norms[support]
+    missing = y - A @ z
+    distance = np.linalg.norm(missing)
+    pull = A.T @ missing
+    rounding = np.linalg.norm(np.abs(A) @ z) + np.linalg.norm(y)
+    allowed = norms * (1e-8 * distance + 1e-15 * rounding)
+    optimal = np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0])
     near = row_residual(A, z, y) <= CONSISTENT or distance <= CONSISTENT * np.linalg.norm(y)
-    return z / unit, float(distance) if optimal and not near else 0.0
+    return z * (size / unit), float(distance * size) if optimal and not near else 0.0
 
 
 def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -64,6 +72,8 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
         All False where the certificate does not hold.
     """
     M, N = B.shape
+    if M == 0:
+        return np.zeros(N, dtype=bool)
     eye = np.eye(N)
     found = linprog(
         np.concatenate([np.zeros(N), -np.ones(N), [0.0]]),

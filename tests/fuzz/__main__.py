@@ -108,15 +108,14 @@ def table(rows) -> str:
         cells += [sum(bool(row["faults"]) for row in part)]
         cells += [f"{100 * stalled / max(1, len(scope)):.2f} of {len(scope)}"]
         lines.append(" | ".join(str(cell) for cell in cells))
-    for row in rows:
-        if row["faults"]:
-            lines.append(
-                f"--only {row['number']}: {row['kind']}, depth {row['depth']}, "
-                f"{'positive' if row['positive'] else 'signed'}: {'; '.join(row['notes'])}"
-            )
+    lines += [
+        f"--only {row['number']}: {row['kind']}, depth {row['depth']}, "
+        f"{'positive' if row['positive'] else 'signed'}: {'; '.join(row['notes'])}"
+        for row in rows
+        if row["faults"]
+    ]
     missing = [row for row in rows if not row["reference"]]
-    for row in missing[:50]:
-        lines.append(f"no reference for {row['number']}: {row['notes'][-1]}")
+    lines += [f"no reference for {row['number']}: {row['notes'][-1]}" for row in missing[:50]]
     if len(missing) > 50:
         lines.append(f"no reference for {len(missing) - 50} others")
     return "\n".join(lines)

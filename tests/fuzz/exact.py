@@ -123,7 +123,7 @@ def _normal_solution(E, f, support):
 
 
 def _guess_support(A, y):
-    B, r, c = equilibrated(A)
+    B, r, _ = equilibrated(A)
     size = np.max(np.abs(r * y))
     if size == 0:
         return []
@@ -190,37 +190,54 @@ def basis_pursuit(E: fmpq_mat, target: fmpq_mat, start: list, positive: bool) ->
         return BasisPursuit(ZERO, [ZERO] * N, [ZERO] * E.nrows())
     R, t = take(E, rows=rows), take(target, rows=rows)
     basis = _proposed_basis(R, t, positive)
-    solution = take(R, columns=basis).solve(t)
-    if positive and any(solution[k, 0] < 0 for k in range(len(basis))):
+    solution = take(R, columns=basis).solve(t).entries()
+    if positive and any(v < 0 for v in solution):
         basis = _vertex_basis(R, start)
-        solution = take(R, columns=basis).solve(t)
-    sign = [1 if solution[k, 0] >= 0 else -1 for k in range(len(basis))]
+    if not positive:  # x = p - q with columns A, -A
+        R = fmpq_mat(
+            len(rows),
+            2 * N,
+            [s * R[i, j] for i in range(len(rows)) for s in (1, -1) for j in range(N)],
+        )
+        basis = [j if v >= 0 else j + N for j, v in zip(basis, solution, strict=True)]
+    x, dual, ray = simplex(R, t, [fmpq(1)] * R.ncols(), basis)
+    if ray is not None:
+        raise ArithmeticError("a sum of absolute values is unbounded below")
+    value = sum(x, ZERO)
+    if not positive:
+        x = [x[j] - x[j + N] for j in range(N)]
+    full = [ZERO] * E.nrows()
+    for k, i in enumerate(rows):
+        full[i] = dual[k]
+    return BasisPursuit(value, x, full)
+
+
+def simplex(R: fmpq_mat, t: fmpq_mat, cost: list, basis: list[int]):
+    """Minimise <cost, x> over R x = t, x >= 0, from a feasible basis; Bland's rule: no cycles.
+
+    Returns (x, dual, None), or (x, dual, ray) where the program is unbounded along ray >= 0.
+    """
+    N, basis = R.ncols(), list(basis)
     for _ in range(5000):
         B = take(R, columns=basis)
-        x_B = [s * v for s, v in zip(sign, B.solve(t).entries(), strict=True)]
-        dual = B.transpose().solve(column([fmpq(s) for s in sign]))
+        values = B.solve(t).entries()
+        dual = B.transpose().solve(column([cost[j] for j in basis]))
         price = (R.transpose() * dual).entries()
-        entering = None
-        for j in range(N):  # Bland's rule: no cycles
-            if price[j] > 1:
-                entering = (j, 1)
-            elif not positive and price[j] < -1:
-                entering = (j, -1)
-            if entering:
-                break
+        x = [ZERO] * N
+        for j, v in zip(basis, values, strict=True):
+            x[j] = v
+        entering = next((j for j in range(N) if price[j] > cost[j]), None)
         if entering is None:
-            x, full = [ZERO] * N, [ZERO] * E.nrows()
-            for k, j in enumerate(basis):
-                x[j] = sign[k] * x_B[k]
-            for k, i in enumerate(rows):
-                full[i] = dual[k, 0]
-            return BasisPursuit(sum(x_B, ZERO), x, full)
-        j, s = entering
-        move = [a * v for a, v in zip(sign, B.solve(take(R, columns=[j])).entries(), strict=True)]
-        move = [s * v for v in move]
-        ratios = [(x_B[k] / move[k], basis[k], k) for k in range(len(basis)) if move[k] > 0]
-        _, _, k = min(ratios)
-        basis[k], sign[k] = j, s
+            return x, dual.entries(), None
+        move = B.solve(take(R, columns=[entering])).entries()
+        ratios = [(values[k] / move[k], basis[k], k) for k in range(len(basis)) if move[k] > 0]
+        if not ratios:
+            ray = [ZERO] * N
+            ray[entering] = fmpq(1)
+            for j, v in zip(basis, move, strict=True):
+                ray[j] = -v
+            return x, dual.entries(), ray
+        basis[min(ratios)[2]] = entering
     raise ArithmeticError("the exact simplex method did not end")
 
 
@@ -273,46 +290,28 @@ def _combination(R, kept, extra):
     return gram.solve(S.transpose() * take(R, columns=[extra])).entries()
 
 
-def vanishing_columns(E: fmpq_mat, target: fmpq_mat) -> tuple[list[int], np.ndarray | None]:
+def vanishing_columns(
+    E: fmpq_mat, target: fmpq_mat, start: list
+) -> tuple[list[int], np.ndarray | None]:
     """Return the columns that are 0 in every z >= 0 with E z = target, and eta that shows it.
 
-    Proved both ways: some solution is positive in all other columns; A^T eta is 0 there, positive
-    in the columns returned, and <target, eta> = 0. Raises ArithmeticError without a proof.
+    A^T eta is at least 1 in the columns returned, 0 in all others, and <target, eta> = 0. The
+    largest sum over the columns that were 0 so far is found until it is 0.
     """
     rows = pivots(E.transpose())
-    R, t = take(E, rows=rows), take(target, rows=rows)
-    M, N = R.nrows(), R.ncols()
-    A = np.array([[_to_float(R[i, j]) for j in range(N)] for i in range(M)])
-    B, r, _ = equilibrated(A)
-    y = floats(t.entries()) * r
-    y = y / (np.max(np.abs(y)) or 1.0)
-    # max sum u, B (u + s) = y tau, 0 <= u <= 1, s >= 0, tau >= 1
-    system = np.hstack([B, B, -y[:, None]])
-    cost = np.r_[-np.ones(N), np.zeros(N + 1)]
-    bounds = [(0, 1)] * N + [(0, None)] * N + [(1, None)]
-    found = linprog(cost, A_eq=system, b_eq=np.zeros(M), bounds=bounds, method="highs")
-    if found.status != 0:
-        raise ArithmeticError("no proposal for the vanishing columns")
-    kept = [j for j in range(N) if found.x[j] > 0.5]
-    gone = [j for j in range(N) if j not in kept]
-    if not gone:
+    if not rows:
         return [], None
-    eta = column([rational(v) for v in -found.eqlin.marginals * r])
-    price = R.transpose() * eta
-    if kept:  # the nearest eta that is orthogonal to the kept columns
-        S = take(R, columns=kept)
-        independent = pivots(S)
-        S = take(S, columns=independent)
-        if len(independent) == M:
-            raise ArithmeticError("the kept columns span everything")
-        correction = (S.transpose() * S).solve(S.transpose() * eta)
-        eta = eta - S * correction
-    price = (R.transpose() * eta).entries()
-    if all(price[j] < 0 for j in gone):
-        eta = 0 * eta - eta
-        price = [-v for v in price]
-    if any(price[j] <= 0 for j in gone) or (t.transpose() * eta)[0, 0] != 0:
-        raise ArithmeticError("no proof that the columns vanish")
-    full = np.zeros(E.nrows())
-    full[rows] = floats(eta.entries())
-    return gone, full
+    R, t = take(E, rows=rows), take(target, rows=rows)
+    N = R.ncols()
+    basis = _vertex_basis(R, start)
+    unknown = [j for j in range(N) if not start[j] > 0]
+    while unknown:
+        cost = [fmpq(-1) if j in unknown else ZERO for j in range(N)]
+        x, dual, ray = simplex(R, t, cost, basis)
+        seen = [j for j in unknown if x[j] > 0 or (ray is not None and ray[j] > 0)]
+        if not seen:
+            full = np.zeros(E.nrows())
+            full[rows] = -floats(dual)
+            return unknown, full
+        unknown = [j for j in unknown if j not in seen]
+    return [], None

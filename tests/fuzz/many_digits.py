@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
+from flint import arb, arb_mat, ctx, fmpq
 
 from tests.fuzz.exact import (
     basis_pursuit,
@@ -24,6 +24,7 @@ from tests.fuzz.exact import (
 )
 
 UNIT = 2.0**-53
+MARGIN = 100.0  # times the first-order effect of rounding the data
 _MOST_BITS = 20_000
 
 
@@ -51,25 +52,29 @@ class Reference:
     x: np.ndarray
     uncertainty: np.ndarray
     feasible: bool  # A x = y has a (nonnegative) solution in exact arithmetic
+    robust: bool  # as feasible for every y and A within rounding: "infeasible" would be wrong
     missing: float  # backward_error of x
     minimum: fmpq  # exact Q; of the projected measurements where there is no solution
     minimum_uncertainty: float  # <abs(y), abs(dual)> 2^-53: what rounding of y can change in Q
     log_scale: float  # log of a
 
 
-def reference(A, y, flow: Flow, start: np.ndarray | None = None) -> Reference:
-    """Return the limit of the flow on A x = y; raises NoReferenceError where that fails."""
+def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
+    """Return the limit of the flow on A x = y; raises NoReferenceError where that fails.
+
+    ``start`` is (x, dual variable), where Newton's method begins.
+    """
     A, y = np.asarray(A, dtype=np.float64), np.asarray(y, dtype=np.float64)
     least = least_squares(A, y, flow.positive)
     E = rational_matrix(A)
     optimum = basis_pursuit(E, least.target, least.z, flow.positive)
     with np.errstate(all="ignore"):
         shift = float(UNIT * (np.abs(y) @ np.abs(floats(optimum.dual))))
-    columns = least.columns
     if flow.depth == 1:
         x, uncertainty = _least_norm(A, y, E, least.target)
+        inside = True
     else:
-        x, uncertainty = _on_columns(A, y, E, least.target, columns, flow, start)
+        x, uncertainty, inside = _on_columns(A, y, E, least, flow, start)
     if least.smallest < 1e-11:  # rounding decides whether these columns may be used at all
         uncertainty = np.full(len(x), np.inf)
     log_alpha = np.max(flow.log_alpha)
@@ -77,6 +82,7 @@ def reference(A, y, flow: Flow, start: np.ndarray | None = None) -> Reference:
         x=x,
         uncertainty=np.where(np.isnan(uncertainty), np.inf, uncertainty),
         feasible=least.feasible,
+        robust=least.feasible and inside and _spread(A, len(pivots(E))) < 1e12,
         missing=backward_error(A, y, x),
         minimum=optimum.value,
         minimum_uncertainty=shift,
@@ -97,6 +103,12 @@ def backward_error(A, y, x) -> float:
         return 0.0 if missing == 0 else float(missing / size)
 
 
+def _spread(A, rank):
+    """Return the ratio of the equilibrated matrix's first to its rank-th singular value."""
+    sizes = np.linalg.svd(equilibrated(A)[0], compute_uv=False)
+    return float(sizes[0] / max(sizes[rank - 1], 1e-300)) if rank else 1.0
+
+
 def _least_norm(A, y, E, target):
     rows = pivots(E.transpose())
     if not rows:
@@ -113,18 +125,20 @@ def _least_norm(A, y, E, target):
     return x, UNIT * (np.abs(G) @ data + P @ (np.abs(B).T @ np.abs(nu)))
 
 
-def _on_columns(A, y, E, target, columns, flow, start):
-    """Return (x, uncertainty) with x = 0 outside ``columns``."""
-    N = E.ncols()
+def _on_columns(A, y, E, least, flow, start):
+    """Return (x, uncertainty, inside); x = 0 where the loss's gradient does not vanish."""
+    N, target, columns, start_z = E.ncols(), least.target, least.columns, least.z
     extra = np.zeros(N)  # what rounding may put into columns that vanish
     kept = columns
     try:
-        part, unsure = _interior(A, y, E, target, kept, flow, start)
+        part, unsure, inside = _interior(A, y, E, target, kept, flow, start)
     except NoReferenceError:
         gone, eta = [], None
         if flow.positive and columns:
             try:
-                gone, eta = vanishing_columns(take(E, columns=columns), target)
+                gone, eta = vanishing_columns(
+                    take(E, columns=columns), target, [start_z[j] for j in columns]
+                )
             except (ArithmeticError, ZeroDivisionError) as error:
                 raise NoReferenceError(str(error)) from error
         if gone and np.isinf(flow.depth):
@@ -133,10 +147,11 @@ def _on_columns(A, y, E, target, columns, flow, start):
         try:
             if not gone:
                 raise NoReferenceError
-            part, unsure = _interior(A, y, E, target, kept, flow, start)
+            part, unsure, inside = _interior(A, y, E, target, kept, flow, start)
         except NoReferenceError:
-            part, unsure = _interior(A, y, E, target, kept, flow, start, patient=True)
+            part, unsure, inside = _interior(A, y, E, target, kept, flow, start, patient=True)
         if gone:
+            inside = False
             with np.errstate(all="ignore"):
                 size = np.abs(A) @ np.abs(part) + np.abs(y)
                 price = A[:, [columns[k] for k in gone]].T @ eta
@@ -145,7 +160,7 @@ def _on_columns(A, y, E, target, columns, flow, start):
             unsure = unsure + extra
             if kept:  # moved mass is made up for by the kept columns
                 unsure[kept] += _amplified(A, kept, extra)
-    return part, unsure
+    return part, unsure, inside
 
 
 def _amplified(A, kept, extra):
@@ -167,25 +182,27 @@ def _interior(A, y, E, target, columns, flow, start, patient=False):
     N = E.ncols()
     x, uncertainty = np.zeros(N), np.zeros(N)
     if not columns:
-        return x, uncertainty
+        return x, uncertainty, True
     S = take(E, columns=columns)
     rows = pivots(S.transpose())
     log_alpha = np.broadcast_to(np.asarray(flow.log_alpha, dtype=np.float64), N)[columns]
     if not rows:  # all of these columns are 0: they stay where they begin
         newton = _Newton(np.zeros((0, len(columns))), [], flow, log_alpha)
-        part, unsure = newton.at_start()
+        part, unsure, inside = *newton.at_start(), True
     else:
         t = take(target, rows=rows).entries()
         B = A[np.ix_(rows, columns)]
         newton = _Newton(B, t, flow, log_alpha)
-        first = None if start is None else np.asarray(start, dtype=np.float64)[columns]
+        first = None
+        if start is not None:
+            first = np.asarray(start[0])[columns], A[:, columns].T @ np.asarray(start[1])
         # Where y is out of reach, rounding of A turns the range that y is projected onto.
         distance = np.linalg.norm(floats((rational_matrix(y) - target).entries()))
         turned = distance * _condition(A[:, columns]) if distance else 0.0
-        part, unsure = newton.solve(first, np.abs(y[rows]) + turned, patient)
+        part, unsure, inside = newton.solve(first, np.abs(y[rows]) + turned, patient)
     x[columns] = part
     uncertainty[columns] = unsure
-    return x, uncertainty
+    return x, uncertainty, inside
 
 
 class _Newton:
@@ -266,23 +283,22 @@ class _Newton:
     def solve(self, start, size_y, patient):
         log_a = self.log_alpha * (1 if np.isinf(self.flow.depth) else self.flow.depth)
         theta = 1 - 2 / self.flow.depth
-        top = self._log_size(start)
+        top = self._log_size(None if start is None else start[0])
         reach = max(0.0, top - float(np.min(log_a)))
         spread = np.ptp(log_a) * (1 + theta)
-        bits = 192 + 1.5 * (2 * (1 + theta) * reach + spread) / np.log(2)
+        bits = 192 + 1.1 * ((1 + 2 * theta) * reach + spread) / np.log(2)
         old = ctx.prec
         try:
             error = "too many bits"
-            while bits < _MOST_BITS:
-                for method in (self._from_large_scale,) if patient else (self._from_answer,):
-                    try:
-                        self._set(bits)
-                        eta = method(start, top)
-                        return self._finish(eta, size_y)
-                    except (ZeroDivisionError, NoReferenceError) as reason:
-                        error = str(reason) or type(reason).__name__
-                if "precision" not in error and "ingular" not in error and "divi" not in error:
+            for _ in range(2):
+                if bits > _MOST_BITS:
                     break
+                try:
+                    self._set(bits)
+                    method = self._from_large_scale if patient else self._from_answer
+                    return self._finish(method(start, top), size_y)
+                except (ZeroDivisionError, NoReferenceError) as reason:
+                    error = str(reason) or type(reason).__name__
                 bits *= 2
             raise NoReferenceError(error)
         finally:
@@ -300,9 +316,17 @@ class _Newton:
         return size
 
     def _from_answer(self, start, top):  # noqa: ARG002
-        if start is None or not np.all(np.isfinite(start)):
+        if start is None or not np.all(np.isfinite(start[0])):
             raise NoReferenceError("no start")
-        w = self._dual_variables(start)
+        w = self._dual_variables(start[0])
+        rate = self.log_k.exp()
+        for j in range(self.N):
+            # Well off the bounds, the dual variable is known better than the entry.
+            if np.isfinite(start[1][j]) and (self.theta != 0):
+                v = rate * self.c[j] * arb(float(start[1][j]))
+                slack = 1 - self.theta * (v if self.flow.positive else abs(v))
+                if slack > arb("1e-6"):
+                    w[j] = (v / self.c[j]).mid()
         one = arb(1)
         for _ in range(40):
             state = self._at(w, one)
@@ -339,10 +363,7 @@ class _Newton:
             low, high = np.zeros(self.N), np.logaddexp(0.0, log_ratio)
             for _ in range(70):
                 mid = 0.5 * (low + high)
-                if theta == 0:
-                    log_q = -mid
-                else:
-                    log_q = -np.log1p(-np.expm1(-theta * mid)) / theta
+                log_q = -mid if theta == 0 else -np.log1p(-np.expm1(-theta * mid)) / theta
                 with np.errstate(all="ignore"):
                     value = mid + np.log(-np.expm1(log_q - mid))
                 up = value < log_ratio
@@ -446,9 +467,11 @@ class _Newton:
         log_a = np.array([float(v.mid()) for v in self.log_a])
         with np.errstate(all="ignore"):
             unsure = G @ (np.abs(self.B) @ np.abs(found) + size_y)
+            # A rounding error of y is made up for without an entry that turns negative.
+            inside = bool(np.all(MARGIN * UNIT * unsure <= sizes)) or not self.flow.positive
             unsure += PD @ (rounded[:, first].T @ eta)
             if np.ptp(log_a) == 0:  # one alpha: all products change by one factor
                 unsure += np.abs(P @ found) * abs(log_a[0])
             else:
                 unsure += np.abs(P) @ (sizes * np.abs(log_a))
-        return found, UNIT * unsure
+        return found, UNIT * unsure, inside

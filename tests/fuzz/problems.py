@@ -120,7 +120,7 @@ def matrix(kind: str, M: int, N: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def condition(A: np.ndarray) -> float:
-    """Return the condition number of the equilibrated matrix; rows dependent to 1e-13 count once."""
+    """Return the equilibrated matrix's condition number, on its numerical range (1e-13)."""
     sizes = np.linalg.svd(equilibrated(A)[0], compute_uv=False)
     if sizes[0] == 0:
         return 1.0

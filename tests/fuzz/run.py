@@ -59,7 +59,7 @@ def _run_limit(one, verbose):
         verdict.notes.append(f"{type(error).__name__}: {error}")
         return verdict, False, np.inf
     try:
-        right = reference(one.A, one.y, flow, result.x)
+        right = reference(one.A, one.y, flow, (result.x, result.dual))
     except ArithmeticError as error:
         verdict = Verdict(result.status)
         verdict.notes.append(str(error))

@@ -1,11 +1,14 @@
 """Recovery experiments: the same counts whatever the workers, resumable, and of the right size."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import deepfact as df
+from deepfact import recovery
 from deepfact.experiments import measurements
 from deepfact.recovery import recovery_trial
 
@@ -45,6 +48,70 @@ def test_an_interrupted_run_is_taken_up(tmp_path):
     believed = df.phase_transition(20, CELLS, 3, seed=0, workers=1, checkpoint=checkpoint)
     assert (kept[1], kept[2]) in CELLS
     assert believed.recovered[CELLS.index((kept[1], kept[2]))].tolist() == [3, 3, 3, 3]
+
+
+FOREIGN = """{}
+3
+null
+"text"
+[]
+[1, 2]
+{"0": 1}
+not json
+["STAMP", 5, 1]
+["STAMP", 5, 1, [1], [0], 0]
+["STAMP", 5, 1, [1, 1, 1, "x"], [0, 0, 0], 0]"""
+
+
+@pytest.mark.parametrize("line", FOREIGN.splitlines())
+def test_foreign_lines_of_a_checkpoint_are_passed_over(tmp_path, line):
+    checkpoint = tmp_path / "cells.jsonl"
+    first = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    stamp, *_ = json.loads(checkpoint.read_text())
+    checkpoint.write_text(line.replace("STAMP", stamp) + "\n")
+    again = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    assert again.recovered.tolist() == first.recovered.tolist()
+    assert len(checkpoint.read_text().split("\n")) > 2  # measured again, and added
+    assert json.loads(checkpoint.read_text().splitlines()[-1])[0] == stamp
+
+
+def test_checkpoint_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(recovery, "_cell", None)
+    (tmp_path / "cells").mkdir()
+    with pytest.raises(OSError, match="cells"):
+        df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=tmp_path / "cells")
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_nothing_to_recover_is_recovered(nonnegative):
+    found = df.phase_transition(12, [(6, 0)], 3, nonnegative=nonnegative, workers=1)
+    assert found.recovered.tolist() == [[3, 3, 3, 3]]
+    assert found.disagreements.tolist() == [[0, 0, 0]]
+
+
+SCRIPT = """
+import multiprocessing
+
+import deepfact as df
+
+{guard}
+    multiprocessing.set_start_method("spawn", force=True)
+    found = df.phase_transition(12, [(5, 1), (6, 1)], 2, workers=2, methods=["depth 3"])
+    print(found.recovered.tolist())
+"""
+
+
+@pytest.mark.parametrize("guard", ["if True:", 'if __name__ == "__main__":'])
+def test_script_whose_processes_are_spawned(tmp_path, guard):
+    (tmp_path / "script.py").write_text(SCRIPT.format(guard=guard))
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if guard == "if True:":
+        assert done.returncode == 1
+        assert 'under if __name__ == "__main__":, or with workers=1' in done.stderr.splitlines()[-1]
+    else:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("[[")
 
 
 def test_some_methods_count_as_among_all():

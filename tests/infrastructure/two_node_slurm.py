@@ -1,10 +1,10 @@
 """Bring up, and take down again, a real Slurm of two nodes on this machine, to try the workflow on.
 
-`python -m workflow.two_node_slurm up` needs root and Debian's packages slurm-wlm and munge, but no
-systemd. Both nodes are this machine, with one core each. Everything listens on the loopback
-interface and lives in one folder, except for the link /etc/slurm/slurm.conf: job steps look for the
-configuration there. A configuration that is there already is not touched. `down` ends the jobs and
-the daemons, each by its number.
+`python tests/infrastructure/two_node_slurm.py up` needs root and Debian's packages slurm-wlm and
+munge, but no systemd. Both nodes are this machine, with one core each. Everything listens on the
+loopback interface and lives in one folder, except for the link /etc/slurm/slurm.conf: job steps
+look for the configuration there. A configuration that is there already is not touched. `down` ends
+the jobs and the daemons, each by its number.
 """
 
 import argparse
