@@ -105,7 +105,7 @@ class Equilibrated:
         return self.columns * self.products.adjoint(self.rows * r)[self.kept]
 
     def put(self, start: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Return the unscaled vector with z on the columns that are kept and ``start`` elsewhere."""
+        """Return the unscaled vector: z on the columns that are kept, ``start`` on others."""
         x = start.copy()
         x[self.kept] = self.columns * z
         return x
@@ -153,7 +153,9 @@ class Equilibrated:
         if self.products.matrix is not None:
             squares = self.products.matrix.multiply(self.products.matrix)
             row, column = squares.dot, squares.T.dot
-            uneven = _variance(column(self.rows)) > _UNEVEN or _variance(row(self.columns)) > _UNEVEN
+            uneven = (
+                _variance(column(self.rows)) > _UNEVEN or _variance(row(self.columns)) > _UNEVEN
+            )
             empty = column(self.rows) == 0
         else:
             rng = np.random.default_rng(0)

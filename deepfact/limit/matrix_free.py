@@ -22,10 +22,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.limit.conjugate_gradients import (
+    MAX_ITERATIONS,
+    conjugate_gradients,
+    least_norm,
+)
 from deepfact.limit.equilibrated import Equilibrated, Products
 from deepfact.limit.interior_point import _Curve
 
@@ -33,11 +37,7 @@ _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
 _NEGLIGIBLE = 1e-11  # products and errors of the signal, relative to its largest entry
 _MAX_STEPS = 100
-_MAX_INNER = 200
 _BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
-_COUPLED = 20.0  # columns are drawn where delta/D is below this part of diag(A^T A)
-_MAX_FACTOR = 2000  # rows of a matrix that is factorised as a preconditioner
-_SLOW = 30  # iterations of conjugate gradients after which columns of A are drawn
 _DIMENSION = {2: 0.3, 1: 0.1}  # effective number of entries above delta as a part of M
 
 
@@ -123,7 +123,7 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     if np.array_equal(products.forward(start) if positive else 0 * y, y):
         x, dual, met = start, 0 * y, True
     elif model.depth == 1:
-        x, dual, met = _least_norm(products, y, 1e-12)
+        x, dual, met = least_norm(products, y, 1e-12)
     else:
         x, dual, met = _interior_point(equilibrated, y, model, bold=True)
         if not met:
@@ -135,6 +135,8 @@ def _interior_point(A, y, model, bold):
     """Return (x, dual, converged)."""
     start = np.zeros(A.full) + model.signal(np.zeros(A.full))  # stays so where a column is zero
     M, N = A.shape
+    if N == 0:  # every column is zero
+        return start, 0 * y, False
     y = A.rows * y
     back = A.adjoint(y)
     image = A.forward(back)
@@ -144,7 +146,9 @@ def _interior_point(A, y, model, bold):
     scale = np.abs(x).max()
     if not 0 < scale < np.inf:
         return start, 0 * y, False
-    log_rate, log_a = (A.restrict(each) - A.log_columns for each in (model.log_rate, model.log_product))
+    log_rate, log_a = (
+        A.restrict(each) - A.log_columns for each in (model.log_rate, model.log_product)
+    )
     log_a = log_a - np.log(scale)
     if model.theta > 0:  # below rounding of the signal a has no effect
         log_a = np.maximum(log_a, -max(80.0, 30.0 / model.theta))
@@ -228,7 +232,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     support &= st.p * st.s.sum() > 0.1 * st.s * st.p.sum()
     left = np.linalg.norm(delta * d_eta)  # of y - A x, by delta
     change = 1.0
-    if A.work - before >= 2 * _MAX_INNER:
+    if A.work - before >= 2 * MAX_ITERATIONS:
         change = 10.0
     elif left > 0.5 * np.linalg.norm(delta * d_eta + image[0]):
         change = 0.3
@@ -252,7 +256,7 @@ def _newton(A, st, curve, weight, free, delta, mean, seen, aim):
             return False
         return seen is None or np.max((curve.rate * np.abs(rest))[seen], initial=0) < delta * aim[0]
 
-    dx, Adx, AtAdx = _conjugate_gradients(A, diagonal, mean, b, done)
+    dx, Adx, AtAdx = conjugate_gradients(A, diagonal, mean, b, done)
     share = weight / D
     if len(weight) == 2:  # free + weight/D (dx - f), without cancellation
         dp = curve.signs * share * dx + share[::-1] * free + share * free[::-1]
@@ -338,111 +342,11 @@ def _threshold(D, dimension) -> float:
     return float(np.exp(high))
 
 
-def _conjugate_gradients(A, diagonal, mean, b, done):
-    """Return x, A x and A^T A x for (diagonal + A^T A) x = b.
-
-    The preconditioner is a diagonal first. Where that is slow, A^T A between the columns whose
-    entry of the diagonal is small is known exactly, from columns that are drawn once.
-    """
-    solution = np.zeros_like(b), np.zeros(A.shape[0]), np.zeros_like(b)
-    rest = b.copy()
-    inverse = 1 / (diagonal + mean)
-    if not A.slow and _iterate(A, diagonal, inverse.__mul__, solution, rest, done, _SLOW):
-        return solution
-    A.slow = True
-    precondition = _precondition(A, diagonal, mean)
-    _iterate(A, diagonal, precondition or inverse.__mul__, solution, rest, done, _MAX_INNER)
-    return solution
-
-
-def _precondition(A, diagonal, mean):
-    """Return a solver for diagonal + A^T A less what couples columns of a large diagonal, or None."""
-    M, N = A.shape
-    chosen = np.flatnonzero(diagonal < _COUPLED * mean)
-    if not 0 < min(M, len(chosen)) <= _MAX_FACTOR:
-        return None
-    B = A.take(chosen)
-    if B is None:
-        return None
-    inner = diagonal[chosen]
-    by_rows = len(chosen) > M  # then (E + B B^T)^-1 = E^-1 - E^-1 B (1 + B^T E^-1 B)^-1 B^T E^-1
-    root = 1 / np.sqrt(inner)
-    if by_rows:
-        scaled = root[:, None] * B if isinstance(B, np.ndarray) else B.multiply(root[:, None]).tocsr()
-        gram, shift = scaled.T @ scaled, np.ones(M)
-    else:
-        gram, shift = B @ B.T, inner
-    gram = gram if isinstance(gram, np.ndarray) else gram.toarray()
-    gram[np.diag_indices(len(gram))] += shift
-    size = 1 / np.sqrt(np.diag(gram))
-    gram *= size
-    gram *= size[:, None]
-    try:
-        factor = cho_factor(gram, overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        return None
-    inverse = 1 / (diagonal + mean)
-
-    def solve(rest):
-        z, part = inverse * rest, rest[chosen]
-        if by_rows:
-            part = root * part
-            part -= scaled @ (size * cho_solve(factor, size * (scaled.T @ part), check_finite=False))
-            z[chosen] = root * part
-        else:
-            z[chosen] = size * cho_solve(factor, size * part, check_finite=False)
-        return z
-
-    return solve
-
-
-def _iterate(A, diagonal, precondition, solution, rest, done, most) -> bool:
-    """Take steps of conjugate gradients in place until ``done``; return whether it was."""
-    x, Ax, AtAx = solution
-    q = precondition(rest)
-    energy = rest @ q
-    for _ in range(most):
-        if done(rest, energy):
-            return True
-        Aq = A.forward(q)
-        AtAq = A.adjoint(Aq)
-        both = diagonal * q
-        both += AtAq
-        t = energy / (q @ both)
-        both *= t
-        rest -= both
-        x += t * q
-        Ax += t * Aq
-        AtAx += t * AtAq
-        z = precondition(rest)
-        energy, before = rest @ z, energy
-        q *= energy / before
-        q += z
-    return done(rest, energy)
-
-
-def _least_norm(A, y, tolerance, max_iterations=500):
-    """Return x = A^T nu, nu, and whether ||A x - y|| <= tolerance ||y||."""
-    nu, rest = 0 * y, y
-    x, q, g = 0.0, y, A.adjoint(y)
-    for _ in range(max_iterations):
-        if not np.linalg.norm(rest) > tolerance * np.linalg.norm(y):
-            break
-        t = (rest @ rest) / (g @ g)
-        nu, x = nu + t * q, x + t * g
-        rest, before = rest - t * A.forward(g), rest
-        turn = (rest @ rest) / (before @ before)
-        q = rest + turn * q
-        g = A.adjoint(q)
-    return x + 0 * g, nu, bool(np.linalg.norm(rest) <= tolerance * np.linalg.norm(y))
-
-
 def _off_curve(x, w, entries, model) -> float:
     """Return the largest k |X^{-1}(x) - w| over some entries, relative to max(1, k |w|)."""
-    log_alpha = np.broadcast_to(model._log_alpha, x.shape)[entries]
-    if not len(log_alpha):
+    if not entries.any():
         return 0.0
-    part = DeepFactorization(model.depth, signed=model.signed, log_alpha=log_alpha)
+    part = model.restrict(entries)
     off = np.exp(part.log_rate) * np.abs(part.potential_gradient(x[entries]) - w[entries])
     return float(off.max() / max(1.0, np.max(np.exp(model.log_rate) * np.abs(w))))
 
@@ -457,7 +361,7 @@ def _certify(A, y, x, dual, met, model) -> OperatorLimit:
         met = _off_curve(x, w, off, model) <= 1.1 * _OFF_CURVE
     missing = y - A.forward(x)
     residual = float(np.linalg.norm(missing) / (np.linalg.norm(y) or 1.0))
-    repair, _, repaired = _least_norm(A, missing, 1e-3, 30 if met else 200)
+    repair, _, repaired = least_norm(A, missing, 1e-3, 30 if met else 200)
     unit = (np.sqrt(max(M, N)) + 10) * np.finfo(np.float64).eps * 2 * A.norm
     hidden = unit * np.linalg.norm(x) / (np.linalg.norm(missing) or 1.0)
     upper = np.abs(x).sum(dtype=np.longdouble)
