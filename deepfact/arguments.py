@@ -151,3 +151,120 @@ def check_fit(problem, model) -> None:
         raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
     if hasattr(model, "check_length"):
         model.check_length(problem.N)
+
+
+def as_numbers(name: str, value, minimum: float = -np.inf, above: float = -np.inf):
+    """Return a number as a float, or an array of numbers of any shape, with the bounds checked.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : float or array_like
+        What the caller passed.
+    minimum : float, optional
+        Smallest value that is right (default: none).
+    above : float, optional
+        Value that must be exceeded (default: none).
+
+    Returns
+    -------
+    float or ndarray
+        The number, or the float64 array.
+
+    Raises
+    ------
+    TypeError
+        If an entry is no real number.
+    ValueError
+        If one is not finite or out of range, or the array is empty.
+    """
+    if np.ndim(value) == 0:
+        return as_real_number(name, value, minimum=minimum, above=above)
+    array = as_real_array(name, value, ndim=np.ndim(value))
+    as_real_number(name, array.min(), minimum=minimum, above=above)
+    return array
+
+
+def as_flag(name: str, value) -> bool:
+    """Return ``value`` as a bool.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : bool
+        What the caller passed.
+
+    Returns
+    -------
+    bool
+        The flag.
+
+    Raises
+    ------
+    TypeError
+        If it is not True or False.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def as_depth(depth, above: float | None = None) -> float:
+    """Return a number of factors, a real number >= 2 or infinity, as a float.
+
+    Parameters
+    ----------
+    depth : float
+        What the caller passed.
+    above : float, optional
+        Value that must be exceeded (default: none).
+
+    Returns
+    -------
+    float
+        The depth.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is NaN or too small.
+    """
+    depth = as_real_number("depth", depth, finite=False)
+    if above is not None and not depth > above:
+        raise ValueError(f"depth must be a real number > {above:g} or numpy.inf, got {depth}")
+    if not depth >= 2:
+        raise ValueError(f"depth must be a real number >= 2 or numpy.inf, got {depth}")
+    return depth
+
+
+def as_log_alpha(alpha, log_alpha):
+    """Return the logarithm of an init scale that is given as itself or as its logarithm.
+
+    Parameters
+    ----------
+    alpha : float or array_like or None
+        The init scale, positive.
+    log_alpha : float or array_like or None
+        Its natural logarithm.
+
+    Returns
+    -------
+    float or ndarray
+        log alpha.
+
+    Raises
+    ------
+    TypeError
+        If an entry is no real number.
+    ValueError
+        If not exactly one of the two is given, or it is out of range.
+    """
+    if (alpha is None) == (log_alpha is None):
+        raise ValueError("exactly one of alpha and log_alpha must be given")
+    if log_alpha is not None:
+        return as_numbers("log_alpha", log_alpha)
+    return np.log(as_numbers("alpha", alpha, above=0.0))

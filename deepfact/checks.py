@@ -84,7 +84,8 @@ class Check:
         """Check the fields and turn numbers of numpy into Python's own."""
         if (self.rival is None) != (self.rival_margin is None):
             raise ValueError("rival and rival_margin must be given together")
-        for name in ("statement", "claim", "notebook", *(["rival"] if self.rival else [])):
+        against = self.rival is not None
+        for name in ("statement", "claim", "notebook", *(["rival"] if against else [])):
             _line(getattr(self, name), name)
         if not re.fullmatch(r"[SDT][1-9][0-9]*", self.statement):
             raise ValueError(f"statement must be a key such as 'S2', got {self.statement!r}")
@@ -95,7 +96,7 @@ class Check:
         if self.instances < 1:
             raise ValueError(f"instances must be at least 1, got {self.instances}")
         object.__setattr__(self, "instances", int(self.instances))
-        for name in ("worst_margin", *(["rival_margin"] if self.rival else [])):
+        for name in ("worst_margin", *(["rival_margin"] if against else [])):
             margin = getattr(self, name)
             if isinstance(margin, bool) or not isinstance(margin, numbers.Real):
                 raise TypeError(f"{name} must be a real number, got {margin!r}")

@@ -14,6 +14,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
 _MET = 1e-10  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_BELOW = 1e-4  # where 1e-10 of it is rounding of the largest entry
 _MEND = 1e-12  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
@@ -179,7 +180,12 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
     A, y, x = scaled.A, scaled.y, answer.x
     if image is None:
         image = y if scaled.consistent else scaled.image
-    good = np.isfinite(x).all() and row_residual(A, x, image) <= _MET
+    # A projection may be far below y in some rows, and is known to the rounding of y there.
+    size = np.maximum(np.abs(image), np.abs(y))
+    # Rows of entries below rounding of the signal are known to that rounding only.
+    z = np.abs(x / scaled.d).max(initial=0.0)
+    size = size + _BELOW * z / scaled.r
+    good = np.isfinite(x).all() and row_residual(A, x, image, size) <= _MET
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
         l1_norm = _upper(scaled, x, image)

@@ -225,8 +225,20 @@ def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answe
     return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), work, converged)
 
 
-METHODS = (by_interior_point, by_dual_newton)
-"""What `solve` tries, in this order; each returns None where it does not apply to the map."""
+def by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
+    """Follow the interior-point path in the signal's own units, where columns were scaled.
+
+    Scaled columns have unequal rates, and the path may be lost where these differ by many powers.
+    """
+    if model.deformation is None or np.all(scaled.d == 1):
+        return None
+    rows = scale_problem(scaled.A, scaled.image, columns=False)
+    answer = by_interior_point(rows, model, start)
+    return replace(answer, etas=())
+
+
+METHODS = (by_interior_point, by_unscaled_columns, by_dual_newton)
+"""What `solve` tries, in this order; each returns None where it does not apply."""
 
 
 def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) -> LimitResult:

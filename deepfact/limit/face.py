@@ -22,6 +22,7 @@ from scipy.linalg import qr
 TIGHT = 0.1  # slacks below this are variables of their own
 _DEPENDENT = 1e-10  # pivots below this part of the largest: the columns depend on each other
 _NOTHING = 1e-13  # sums of 1/c along null vectors below this part of their terms are rounding
+_ROUNDING = 1e-15  # what is known of such sums otherwise
 _NEGLIGIBLE = 1e-10  # products below this part of the largest have no say in a solved problem
 _CLOSED = 1e-6  # slacks below this belong to the face where the solver was lost
 
@@ -128,7 +129,9 @@ def _along(Z, p, c, log_a, theta):
     """Take Newton steps along the null space; return the products and the last step's size."""
     size = 1 / c
     ones = Z.T @ size
-    ones = np.where(np.abs(ones) <= _NOTHING * (np.abs(Z).T @ size), 0.0, ones)
+    terms = np.abs(Z).T @ size
+    doubt = np.where(np.abs(ones) <= _NOTHING * terms, 0.0, _ROUNDING * terms)
+    ones = np.where(doubt > 0, ones, 0.0)
     left, before = np.inf, np.inf
     for _ in range(60):
         sigma = np.exp(theta * (log_a - np.log(p)))
@@ -150,4 +153,5 @@ def _along(Z, p, c, log_a, theta):
         if length == 1.0 and (left <= 1e-15 or 1e-3 > left >= 0.5 * before):
             break
         before = left if length == 1.0 else np.inf
-    return p, left
+    unknown = Z @ np.linalg.solve(R, np.linalg.solve(R.T, doubt / theta))
+    return p, max(left, float(np.abs(unknown).max() / p.max()))

@@ -183,7 +183,9 @@ def independent_rows(A: np.ndarray) -> Rows:
     return Rows(A, kept, np.ascontiguousarray(A[kept]), None, (Q, R))
 
 
-def row_residual(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+def row_residual(
+    A: np.ndarray, x: np.ndarray, y: np.ndarray, size: np.ndarray | None = None
+) -> float:
     """Return the largest |A x - y|_i / (|A||x| + |y|)_i, or less where that is below 1e-12.
 
     Parameters
@@ -194,13 +196,15 @@ def row_residual(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
         Signal.
     y : ndarray of shape (M,)
         Measurements.
+    size : ndarray of shape (M,), optional
+        What stands for |y|_i (default: that).
 
     Returns
     -------
     float
         0 for rows that are 0 = 0.
     """
-    off, size = np.abs(A @ x - y), np.abs(y)
+    off, size = np.abs(A @ x - y), np.abs(y if size is None else size)
     # |A| is a copy: only for rows in which y does not decide already.
     open_rows = np.flatnonzero(off > _SMALL * size)
     size[open_rows] += np.abs(A[open_rows]) @ np.abs(x)
