@@ -13,9 +13,9 @@ from deepfact.limit.rows import BELOW, row_residual
 _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
-_MET = 1e-12  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
-_MEND = 1e-12  # rows that are off by more than this part are mended first
-_ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
+_MET = 1e-13  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MEND = 1e-14  # rows that are off by more than this part are mended first
+_ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
 _DETERMINED = 1e-7  # entries above this part of the largest have at least six digits
@@ -32,7 +32,8 @@ class LimitResult:
     dual : ndarray of shape (M,)
         nu = int_0^inf (y - A x(t)) dt, so that x_inf = X(A^T nu).
     l1_norm : float
-        ||x||_1, rounded up by what rounding and the residual could hide: never below Q.
+        ||x||_1, rounded up by what rounding and the residual could hide: not below Q, but for what
+        the rounding of y itself could change of Q.
     lower_bound : float
         <y, nu>/||A^T nu||_inf (positive model: / max (A^T nu)_i), less what the rounding of y and
         of the products could add: never above the minimal l1 norm Q. Of the projected measurements
@@ -134,7 +135,8 @@ def interior_answer(scaled, model, found) -> Answer:
             held = found.slacks > TIGHT
         v = signs * (rate * (B.T @ found.eta))
         by_dual = np.exp(found.log_a + deformed_exponent(v, theta))
-        off = np.abs(np.where(held, by_dual - p, 0.0)).max()
+        size = p * scaled.d  # what is small in scaled columns may be a large entry of x
+        off = np.abs(np.where(held, by_dual * scaled.d - size, 0.0)).max()
         # Where columns or rates differ by much, small products may be large entries of x.
         uneven = scaled.norms.max() > 8 * scaled.norms.min() or scaled.d.max() > 8 * scaled.d.min()
         if uneven or row_residual(B, x, target) > _MEND:
@@ -142,7 +144,7 @@ def interior_answer(scaled, model, found) -> Answer:
             weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
-    proved = bool(proved and off <= _ON_CURVE * p.max())
+    proved = bool(proved and off <= _ON_CURVE * size.max())
     etas = (found.eta, found.bound)
     return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved)
 

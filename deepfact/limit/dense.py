@@ -158,10 +158,10 @@ def dense_limit(
         x[seen] = part.x
         answer = Answer(x, part.dual, (), part.iterations, part.status != "stalled")
         whole = judge(scaled, model, answer, part.status, A @ x)
-        lower = part.lower_bound
+        upper = float(np.nextafter(part.l1_norm + np.abs(still[~seen]).sum(), np.inf))
         return replace(
-            whole, status=part.status, message=part.message, lower_bound=lower,
-            gap=whole.l1_norm - lower,
+            whole, status=part.status, message=part.message, l1_norm=upper,
+            lower_bound=part.lower_bound, gap=upper - part.lower_bound,
         )  # fmt: skip
     nothing = len(scaled.rows.kept) == 0  # A = 0
     if nothing and y.any():

@@ -7,6 +7,8 @@ from scipy.optimize import linprog, nnls
 
 from deepfact.limit.rows import CONSISTENT, row_residual
 
+_ZERO = 1e-10  # part of the largest entry below which one counts as 0
+
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     """Compute a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
@@ -91,6 +93,7 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
     zero = found.x[N : 2 * N] < 0.5
     m = -found.eqlin.marginals
     pull = B.T @ m
-    slack = 1e-11 * (1 + np.abs(m).max())
-    proved = np.all(pull >= -slack) and np.all(pull[zero] >= 1 - slack)
-    return zero if proved and y @ m <= slack * np.abs(y).max() else nothing
+    # For any solution z, <y, m> = <z, B^T m>: so much can an entry of the set be, at most.
+    largest = np.max(found.x[:N]) / found.x[-1]
+    paid = abs(y @ m) + 1e-15 * (np.abs(y) @ np.abs(m)) + largest * np.maximum(-pull, 0.0).sum()
+    return zero if np.all(pull[zero] >= 0.9) and paid <= _ZERO * largest else nothing
