@@ -8,12 +8,12 @@ import numpy as np
 
 from deepfact.deep_factorization import deformed_exponent
 from deepfact.limit.face import TIGHT, solve_face
-from deepfact.limit.rows import BELOW, row_residual
+from deepfact.limit.rows import BELOW, CONSISTENT, row_residual
 
 _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
-_MET = 1e-13  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MET = 1e-13  # every independent row has |A x - y|_i <= _MET (|A||x| + |y|)_i
 _MEND = 1e-14  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
@@ -189,7 +189,12 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
     # Rows of entries below rounding of the signal are known to that rounding only.
     z = np.abs(x / scaled.d)
     size = size + BELOW * np.max(scaled.norms * z) / scaled.r
-    good = np.isfinite(x).all() and row_residual(A, x, image, size) <= _MET
+    kept = scaled.rows.kept
+    good = np.isfinite(x).all() and row_residual(A, x, image, size) <= (
+        _MET if len(kept) == len(A) else CONSISTENT
+    )
+    if good and len(kept) < len(A):  # the other rows follow, as far as these determine them
+        good = row_residual(A[kept], x, image[kept], size[kept]) <= _MET
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
         l1_norm = _upper(scaled, x, image, answer.etas, model.positive)

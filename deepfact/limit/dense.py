@@ -315,7 +315,8 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
         columns = np.ones(A.shape[1], dtype=bool)
     if columns.any():
         part = scaled if feasible else scale_problem(scaled.A[:, columns], image)
-        zero = always_zero(part.rows.reduced, part.target)
+        power = 1.0 - (model.deformation or 0.0)
+        zero = always_zero(part.rows.reduced, part.target, part.d, power)
         columns[np.flatnonzero(columns)[zero]] = False
     if columns.all():
         return stalled

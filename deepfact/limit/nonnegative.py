@@ -7,7 +7,7 @@ from scipy.optimize import linprog, nnls
 
 from deepfact.limit.rows import CONSISTENT, row_residual
 
-_ZERO = 1e-10  # part of the largest entry below which one counts as 0
+_ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
 
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
@@ -39,12 +39,8 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     except RuntimeError:  # out of iterations
         return np.zeros(A.shape[1]), 0.0
     norms = np.linalg.norm(A, axis=0)
-    # nnls works with A^T A: from its support, least squares in A itself.
-    support = np.flatnonzero(z > 0)
-    if len(support):
-        solution = np.linalg.lstsq(A[:, support] / norms[support], y, rcond=None)[0]
-        if np.all(solution > 0):
-            z[support] = solution / norms[support]
+    norms = np.where(norms > 0, norms, 1.0)
+    z = _polished(A / norms, y, z * norms) / norms
     missing = y - A @ z
     distance = np.linalg.norm(missing)
     pull = A.T @ missing
@@ -55,7 +51,32 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     return z * (size / unit), float(distance * size) if optimal and not near else 0.0
 
 
-def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _polished(A, y, z):
+    """Go on from nnls, which works with A^T A, by Lawson and Hanson's steps in A itself."""
+    support = z > 0
+    for _ in range(3 * A.shape[1]):
+        while support.any():
+            goal = np.zeros(len(z))
+            goal[support] = np.linalg.lstsq(A[:, support], y, rcond=None)[0]
+            falling = support & (goal <= 0)
+            if not falling.any():
+                z = goal
+                break
+            share = np.full(len(z), np.inf)
+            share[falling] = z[falling] / (z[falling] - goal[falling])
+            out = int(np.argmin(share))
+            z = np.where(support, z + share[out] * (goal - z), 0.0)
+            z[out], support[out] = 0.0, False
+        missing = y - A @ z
+        pull = np.where(support, 0.0, A.T @ missing)
+        new = int(np.argmax(pull))
+        if pull[new] <= 1e-13 * np.linalg.norm(missing) + 1e-15 * np.linalg.norm(y):
+            break
+        support[new] = True
+    return z
+
+
+def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) -> np.ndarray:
     """Return which coordinates vanish on all of {z >= 0 : B z = y}.
 
     Such a set has a certificate, a vector m with B^T m >= 0, positive on the set, and <y, m> = 0.
@@ -67,6 +88,11 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
         Independent rows.
     y : ndarray of shape (M,)
         Right side.
+    unit : ndarray of shape (N,)
+        What an entry 1 of z is worth in the signal.
+    power : float
+        2/L: the flow weighs small entries by their powers, so that the deeper it is, the nearer to
+        0 an entry must be to count as 0.
 
     Returns
     -------
@@ -94,6 +120,8 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
     m = -found.eqlin.marginals
     pull = B.T @ m
     # For any solution z, <y, m> = <z, B^T m>: so much can an entry of the set be, at most.
-    largest = np.max(found.x[:N]) / found.x[-1]
-    paid = abs(y @ m) + 1e-15 * (np.abs(y) @ np.abs(m)) + largest * np.maximum(-pull, 0.0).sum()
-    return zero if np.all(pull[zero] >= 0.9) and paid <= _ZERO * largest else nothing
+    z = found.x[:N] / found.x[-1]
+    paid = abs(y @ m) + 1e-15 * (np.abs(y) @ np.abs(m)) + z.max() * np.maximum(-pull, 0.0).sum()
+    most = paid * np.max(unit, where=zero, initial=0.0)
+    small = (most / np.max(z * unit)) ** power <= _ZERO
+    return zero if small and np.all(pull[zero] >= 0.9) else nothing
