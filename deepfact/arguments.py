@@ -128,6 +128,23 @@ def as_count(name: str, value, minimum: int) -> int:
     return int(value)
 
 
+def check_problem(problem) -> None:
+    """Check that ``problem`` is a Problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the caller passed as problem.
+
+    Raises
+    ------
+    TypeError
+        If it is of another type.
+    """
+    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+
+
 def check_fit(problem, model) -> None:
     """Check that ``problem`` is a Problem, ``model`` a MirrorMap, and that alpha fits N.
 
@@ -145,8 +162,7 @@ def check_fit(problem, model) -> None:
     ValueError
         If alpha is a vector whose length is not N.
     """
-    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    check_problem(problem)
     if not (hasattr(model, "signal") and hasattr(model, "signal_derivative")):
         raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
     if hasattr(model, "check_length"):
@@ -268,3 +284,58 @@ def as_log_alpha(alpha, log_alpha):
     if log_alpha is not None:
         return as_numbers("log_alpha", log_alpha)
     return np.log(as_numbers("alpha", alpha, above=0.0))
+
+
+def as_times(times) -> np.ndarray:
+    """Return times of a trajectory, nonnegative and not decreasing.
+
+    Parameters
+    ----------
+    times : array_like of shape (K,)
+        What the caller passed.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        The times.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers.
+    ValueError
+        If they are empty, not finite, negative or decreasing.
+    """
+    times = as_real_array("times", times, ndim=1)
+    if times[0] < 0 or np.any(np.diff(times) < 0):
+        raise ValueError(
+            "times must be nonnegative and not decreasing, got "
+            f"{'a negative time' if times.min() < 0 else 'a decrease'}"
+        )
+    return times
+
+
+def as_tolerance(rtol) -> float:
+    """Return the relative tolerance of an integrator's steps.
+
+    Parameters
+    ----------
+    rtol : float
+        What the caller passed.
+
+    Returns
+    -------
+    float
+        A number in [1e-12, 1e-2].
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is out of that range.
+    """
+    rtol = as_real_number("rtol", rtol, minimum=1e-12)
+    if rtol > 1e-2:
+        raise ValueError(f"rtol must be at most 1e-2, got {rtol}")
+    return rtol
