@@ -144,7 +144,8 @@ def interior_answer(scaled, model, found) -> Answer:
             weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
-    proved = bool(proved and off <= _ON_CURVE * size.max())
+    near = row_residual(B, x, target) <= _MET
+    proved = bool(proved and near and off <= _ON_CURVE * size.max())
     etas = (found.eta, found.bound)
     return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved)
 
