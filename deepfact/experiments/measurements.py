@@ -22,6 +22,7 @@ from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
 from deepfact.recovery import recovery_trial
+from deepfact.statuses import require
 
 __all__ = [
     "checks",
@@ -112,7 +113,7 @@ def depth_two_by_scale(
 
     Raises
     ------
-    ArithmeticError
+    RuntimeError
         If a limit does not converge.
 
     Notes
@@ -130,8 +131,7 @@ def depth_two_by_scale(
         for k, scale in enumerate(scales):
             model = DeepFactorization(2, signed=not nonnegative, log_alpha=float(scale))
             limit = flow_limit(problem, model)
-            if not limit.success:
-                raise ArithmeticError(f"depth 2: {limit.message}")
+            require(limit)
             error = np.linalg.norm(limit.x - problem.x_true)
             recovered = error <= TOLERANCE * np.linalg.norm(problem.x_true)
             counts["recovered"][k] += recovered
