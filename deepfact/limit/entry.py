@@ -12,8 +12,8 @@ from deepfact.arguments import as_real_number, check_fit
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.certificate import LimitResult, interior_answer, judge
 from deepfact.limit.dense import dense_limit, scale_problem
-from deepfact.limit.interior_point import interior_point_path
 from deepfact.limit.matrix_free import operator_limit
+from deepfact.limit.path import interior_point_path
 from deepfact.mirror_map import MirrorMap
 from deepfact.problem import DENSE_ENTRIES, Problem
 

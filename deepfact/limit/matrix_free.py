@@ -32,8 +32,8 @@ from deepfact.limit.conjugate_gradients import (
     conjugate_gradients,
     least_norm,
 )
+from deepfact.limit.curve import Curve
 from deepfact.limit.equilibrated import Equilibrated, Products
-from deepfact.limit.interior_point import _Curve
 
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
@@ -155,7 +155,7 @@ def _interior_point(A, y, model, bold):
     if model.theta > 0:  # below rounding of the signal a has no effect
         log_a = np.maximum(log_a, -max(80.0, 30.0 / model.theta))
     signs = np.array([[1.0], [-1.0]])[: 2 if model.signed else 1]
-    curve = _Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
+    curve = Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
     x, y = x / scale, y / scale
     p = np.maximum(signs * x, 0.0) + np.maximum(np.abs(x).mean(), 2 * np.exp(log_a))
     zero = np.zeros_like(p)
