@@ -10,7 +10,8 @@ from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.arguments import as_count, as_real_array, as_real_number
-from deepfact.l1_program import FEASIBLE, Program, proposal
+from deepfact.l1_program import FEASIBLE, Program
+from deepfact.l1_solutions import proposal
 from deepfact.problem import Problem
 
 _ACCURATE = 1e-6  # certified relative gap up to which a solution is called optimal

@@ -109,6 +109,29 @@ def test_denoising_of_many_spikes(seed):
     )
 
 
+def test_certificate_is_sharper_than_the_solver():
+    """HiGHS meets its own conditions to 1e-10; those that it meets nearly are made exact."""
+    rng = np.random.default_rng(2)
+    x = np.zeros(800)
+    x[rng.choice(800, 30, replace=False)] = rng.standard_normal(30)
+    A = rng.standard_normal((200, 800))
+    result = basis_pursuit(Problem(A, A @ x))
+    assert result.status == "optimal"
+    np.testing.assert_allclose(result.x, x, atol=1e-13)
+    assert abs(result.gap) <= 1e-12 * result.value
+
+
+@pytest.mark.parametrize("seed", [1005, 1007])
+def test_dual_vectors_that_cancel(seed):
+    """Columns 10^+-4: A^T eta loses eight digits, and its error bound must not lose more."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((15, 40))
+    x = np.zeros(40)
+    x[rng.choice(40, 3, replace=False)] = rng.standard_normal(3)
+    A = A * 10.0 ** rng.integers(-4, 5, 40)
+    check(A, A @ x, rtol=1e-6)
+
+
 @pytest.mark.parametrize("weights", [[0.0, 1.0], [np.inf, 1.0]])
 def test_weights_without_meaning_are_refused(weights):
     with pytest.raises(ValueError, match="weights must be"):
