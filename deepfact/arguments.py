@@ -29,8 +29,11 @@ def as_real_array(name: str, value, ndim: int) -> np.ndarray:
     TypeError
         If the entries are not real numbers.
     ValueError
-        If the array is empty, not finite, ragged or of another number of dimensions.
+        If the array is empty, not finite, ragged, of another number of dimensions, or has entries
+        that are masked.
     """
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} must have no masked entries: leave out what is not known")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -38,7 +41,8 @@ def as_real_array(name: str, value, ndim: int) -> np.ndarray:
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
+        advice = f": give {name}.ravel()" if ndim == 1 and array.size in array.shape else ""
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}{advice}")
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     array = np.ascontiguousarray(array, dtype=np.float64)
@@ -57,7 +61,7 @@ def as_real_number(
     name : str
         The argument's name, for the message.
     value : float
-        What the caller passed.
+        What the caller passed; arrays of no dimension are numbers.
     minimum : float, optional
         Smallest value that is right (default: none).
     above : float, optional
@@ -77,6 +81,8 @@ def as_real_number(
     ValueError
         If it is NaN, infinite (unless allowed) or out of range.
     """
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not np.ma.is_masked(value):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
     number = float(value)
@@ -113,11 +119,30 @@ def as_count(name: str, value, minimum: int) -> int:
     ValueError
         If it is below ``minimum``.
     """
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not np.ma.is_masked(value):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
     return int(value)
+
+
+def check_problem(problem) -> None:
+    """Check that ``problem`` is a Problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the caller passed as problem.
+
+    Raises
+    ------
+    TypeError
+        If it is of another type.
+    """
+    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
 
 
 def check_fit(problem, model) -> None:
@@ -137,8 +162,7 @@ def check_fit(problem, model) -> None:
     ValueError
         If alpha is a vector whose length is not N.
     """
-    if not (hasattr(problem, "A") and hasattr(problem, "y") and hasattr(problem, "dense")):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    check_problem(problem)
     if not (hasattr(model, "signal") and hasattr(model, "signal_derivative")):
         raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
     if hasattr(model, "check_length"):
@@ -260,3 +284,58 @@ def as_log_alpha(alpha, log_alpha):
     if log_alpha is not None:
         return as_numbers("log_alpha", log_alpha)
     return np.log(as_numbers("alpha", alpha, above=0.0))
+
+
+def as_times(times) -> np.ndarray:
+    """Return times of a trajectory, nonnegative and not decreasing.
+
+    Parameters
+    ----------
+    times : array_like of shape (K,)
+        What the caller passed.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        The times.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers.
+    ValueError
+        If they are empty, not finite, negative or decreasing.
+    """
+    times = as_real_array("times", times, ndim=1)
+    if times[0] < 0 or np.any(np.diff(times) < 0):
+        raise ValueError(
+            "times must be nonnegative and not decreasing, got "
+            f"{'a negative time' if times.min() < 0 else 'a decrease'}"
+        )
+    return times
+
+
+def as_tolerance(rtol) -> float:
+    """Return the relative tolerance of an integrator's steps.
+
+    Parameters
+    ----------
+    rtol : float
+        What the caller passed.
+
+    Returns
+    -------
+    float
+        A number in [1e-12, 1e-2].
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is out of that range.
+    """
+    rtol = as_real_number("rtol", rtol, minimum=1e-12)
+    if rtol > 1e-2:
+        raise ValueError(f"rtol must be at most 1e-2, got {rtol}")
+    return rtol

@@ -122,6 +122,8 @@ class Claim:
         As in `Check` (default: none).
     rival_margins : array_like, optional
         The rival's signed distance to a violation on each instance it speaks of.
+    instances : int, optional
+        Number of instances, where a margin summarises many (default: the number of margins).
     """
 
     statement: str
@@ -129,6 +131,7 @@ class Claim:
     margins: np.ndarray
     rival: str | None = None
     rival_margins: np.ndarray | None = None
+    instances: int | None = None
 
     def check(self, notebook):
         """Return the row of the table: the number of margins and the smallest ones.
@@ -149,7 +152,7 @@ class Claim:
             self.statement,
             self.claim,
             notebook,
-            margins.size,
+            margins.size if self.instances is None else self.instances,
             float(np.min(margins)) if margins.size else np.nan,
             self.rival,
             None if against is None else float(np.min(against)),
@@ -327,7 +330,7 @@ def read_checks(path):
             raise ValueError(f"{path}, line {number}: {len(row)} values for {len(COLUMNS)} columns")
         *texts, instances, margin, rival, rival_margin, holds = row
         against = (rival, float(rival_margin)) if rival or rival_margin else ()
-        check = Check(*texts, int(instances), float(margin), *against)
+        check = Check(*texts, int(instances), float(margin), *against)  # type: ignore[call-arg, arg-type]
         if holds != str(check.holds).lower():
             raise ValueError(
                 f"{path}, line {number}: holds is {holds!r}, but the margin is {margin}"

@@ -125,14 +125,14 @@ class DeepFactorization(MirrorMap):
         """
         if not np.ndim(self._log_alpha):
             return self
-        log_alpha = self._log_alpha[columns]
+        log_alpha = np.asarray(self._log_alpha)[columns]
         return DeepFactorization(self.depth, signed=self.signed, log_alpha=log_alpha)
 
     def check_length(self, N: int) -> None:
         """Raise ValueError where alpha is a vector of another length than N."""
-        if np.ndim(self._log_alpha) and len(self._log_alpha) != N:
+        if np.ndim(self._log_alpha) and np.size(self._log_alpha) != N:
             raise ValueError(
-                f"alpha must be a scalar or have length N = {N}, got {len(self._log_alpha)}"
+                f"alpha must be a scalar or have length N = {N}, got {np.size(self._log_alpha)}"
             )
 
     def signal(self, w: np.ndarray) -> np.ndarray:
@@ -190,7 +190,9 @@ class DeepFactorization(MirrorMap):
                 return _divergence_in_logs(np.log(z), np.log(x), self.depth)
         # The signed model is the positive one on (p, q), x = p - q, with grad F(p) = -grad F(q).
         parts = []
-        for log_z, log_x in zip(self._log_pq(z), self._log_pq(x), strict=True):
+        for log_z, log_x in zip(
+            self.log_products_by_sign(z), self.log_products_by_sign(x), strict=True
+        ):
             parts.append(_divergence_in_logs(log_z, log_x, self.depth))
         return parts[0] + parts[1]
 
@@ -216,8 +218,11 @@ class DeepFactorization(MirrorMap):
             return _asinh_half_exp(log_ratio)
         return _log_larger_product(log_ratio, self.theta)
 
-    def _log_pq(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def log_products_by_sign(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return (log p, log q) with x = p - q; in the positive model (log x,)."""
         large, small = self.log_products_of(x)
+        if small is None:
+            return (large,)
         return np.where(x < 0, small, large), np.where(x < 0, large, small)
 
     def _log_products(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

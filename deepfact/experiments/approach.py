@@ -6,39 +6,11 @@ import numpy as np
 
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.gradient_flow import gradient_flow
+from deepfact.dynamics.near_limit import slowest_rate
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
 
 __all__ = ["approach_limit", "dual_bounds", "slowest_rate", "time_grid"]
-
-
-def slowest_rate(problem: Problem, model: DeepFactorization, x: np.ndarray) -> float:
-    """Return the smallest eigenvalue of A diag(X') A^T at a signal x.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem, with rows of A that are linearly independent.
-    model : DeepFactorization
-        The model.
-    x : ndarray of shape (N,)
-        The signal, usually the flow's limit.
-
-    Returns
-    -------
-    float
-        The rate at which the flow approaches x in the end.
-    """
-    if model.depth == 1:
-        slope = np.ones(problem.N)
-    else:
-        slope = np.zeros(problem.N)
-        for log_product in model.log_products_of(x):
-            if log_product is not None:  # X' = k p (p/a)^theta
-                growth = log_product - model.log_product
-                slope += np.exp(model.log_rate + log_product + model.theta * growth)
-    sizes = np.linalg.svd(np.sqrt(slope)[:, None] * problem.dense().T, compute_uv=False)
-    return float(sizes[-1] ** 2)
 
 
 def time_grid(

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from scipy.stats import binomtest
 
 from deepfact.checks import Claim
-from deepfact.dynamics.gradient_flow import factor_flow
+from deepfact.dynamics.factor_flow import factor_flow
 from deepfact.experiments.looks import LOOKS
 from deepfact.experiments.signed_weights import signed_weighted_minimiser
 from deepfact.experiments.tables import from_rows, groups, join, select, series

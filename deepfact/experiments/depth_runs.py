@@ -6,6 +6,7 @@ import numpy as np
 
 from deepfact.divergence import bregman_divergence
 from deepfact.experiments.approach import approach_limit
+from deepfact.experiments.fits import relative_error
 from deepfact.experiments.instances import model_of_depth
 from deepfact.experiments.tables import from_rows, join
 from deepfact.l1_minimisation import basis_pursuit
@@ -185,19 +186,3 @@ def polyline(t: np.ndarray, y: np.ndarray, tolerance: float) -> tuple[np.ndarray
         if miss[worst] <= tolerance:
             return tuple(np.array([float(f"{v:.6g}") for v in values[keep]]) for values in (t, y))
         keep = sorted([*keep, worst])
-
-
-def relative_error(x: np.ndarray, reference: np.ndarray) -> float:
-    """Return ||x - reference|| / ||reference||.
-
-    Parameters
-    ----------
-    x, reference : ndarray of shape (N,)
-        Two vectors, the second one not zero.
-
-    Returns
-    -------
-    float
-        The relative error.
-    """
-    return float(np.linalg.norm(x - reference) / np.linalg.norm(reference))

@@ -6,7 +6,7 @@ import numpy as np
 
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.dynamics.gradient_flow import factor_flow, initial_factors
+from deepfact.dynamics.factor_flow import factor_flow, initial_factors
 from deepfact.experiments.approach import approach_limit
 from deepfact.experiments.barrier_method import barrier_path
 from deepfact.experiments.dual_curves import measure_curves

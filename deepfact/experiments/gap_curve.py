@@ -6,12 +6,13 @@ import numpy as np
 
 from deepfact import rates, theory
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.experiments.l1_gap import guaranteed_gap
+from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap
 from deepfact.experiments.tables import groups, join
 from deepfact.experiments.two_columns import worst_case
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.problem import Problem, gaussian_problem
+from deepfact.theory import guaranteed_gap
 
 SMALLEST_MEASURED = 1e-8
 """Gaps below this multiple of Q are taken from `log_gap_near_minimiser`, larger ones measured."""
@@ -37,7 +38,7 @@ def fitted_slopes(curve: dict[str, np.ndarray]) -> tuple[float, float, float]:
     logs = np.log(curve["measured"][fit])
     log_alpha = np.log(10) * curve["log10_alpha"][fit]
     local = np.diff(logs) / np.diff(log_alpha)
-    return float(np.polyfit(log_alpha, logs, 1)[0]), float(local.min()), float(local.max())
+    return fitted_slope(log_alpha, logs)[0], float(local.min()), float(local.max())
 
 
 def gap_curve(

@@ -11,6 +11,7 @@ from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit, limit_path
 from deepfact.problem import gaussian_problem, rademacher_problem
+from deepfact.theory import guaranteed_gap
 
 __all__ = [
     "checks",
@@ -24,36 +25,6 @@ __all__ = [
 GENERATORS = {"gaussian": gaussian_problem, "rademacher": rademacher_problem}
 SMALLEST_LOG_ALPHA = -700.0
 """Init scales below e^-700 are left out: `flow_limit` is not tested for them."""
-
-
-def guaranteed_gap(Q: float, N: int, depth: float, log_alpha: float, signed: bool = True) -> float:
-    """Return the eps with h(Q, eps) = alpha: the gap that S2 guarantees from init scale alpha.
-
-    Parameters
-    ----------
-    Q : float
-        Least l1 norm over the feasible set.
-    N : int
-        Number of unknowns.
-    depth : float
-        Number L of factors, a finite real number >= 2.
-    log_alpha : float
-        Natural logarithm of the init scale.
-    signed : bool, optional
-        Signed model, with N' = 2N products (default: True), or positive model, with N' = N.
-
-    Returns
-    -------
-    float
-        L = 2: (Q^2 + N'/e)/(2 log(1/alpha) - 1); L > 2: (Q + N') c/(1 - c), c = (L/2) alpha^(L-2).
-        Infinite where that is not positive: no eps is guaranteed.
-    """
-    products = 2 * N if signed else N
-    if depth == 2:
-        slack = -2 * log_alpha - 1
-        return (Q**2 + products / np.e) / slack if slack > 0 else np.inf
-    c = depth / 2 * np.exp((depth - 2) * log_alpha)
-    return (Q + products) * c / (1 - c) if c < 1 else np.inf
 
 
 def measure_instance(

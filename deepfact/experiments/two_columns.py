@@ -7,9 +7,10 @@ from scipy.optimize import minimize_scalar
 
 from deepfact import rates, theory
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.experiments.l1_gap import guaranteed_gap
+from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.tables import from_rows, groups
 from deepfact.limit import flow_limit
+from deepfact.theory import guaranteed_gap
 
 
 def worst_case(
@@ -132,7 +133,7 @@ def worst_case_fits(worst: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         rows.append(
             {
                 "depth": L,
-                "exponent": np.polyfit(scale[fit], np.log(here["supremum"][fit]), 1)[0],
+                "exponent": fitted_slope(scale[fit], np.log(here["supremum"][fit]))[0],
                 "predicted": -1.0 if L == 2 else L - 2.0,
                 "constant": here["constant"][-1],
                 "to_asymptote": here["supremum"][-1] / here["asymptote"][-1],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from deepfact.dynamics.gradient_flow import factor_flow
+from deepfact.dynamics.factor_flow import factor_flow
 from deepfact.experiments.tables import from_rows
 from deepfact.problem import Problem, gaussian_problem
 from deepfact.rates import sign_change_time

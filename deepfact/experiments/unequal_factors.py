@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from deepfact.checks import Claim
+from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.looks import LOOKS
 from deepfact.experiments.plateau import measure_losses, measure_plateau, measure_slopes
 from deepfact.experiments.tables import groups, join, select, series
@@ -86,9 +87,9 @@ def describe_sign_changes(
         lines.append(line)
         if exponent >= RESOLVED:
             deviations.append((exponent, np.log10(np.abs(rows["time"] - rows["predicted"]).max())))
-    fit = np.polyfit(*np.transpose(deviations), 1)
+    slope = fitted_slope(*np.transpose(deviations))[0]
     off_slope = np.abs(tiny["slope"] / tiny["unit"] - 1).max()
-    lines.append(f"systems: the deviation falls like delta^{fit[0]:.2f} (of order delta: 1)")
+    lines.append(f"systems: the deviation falls like delta^{slope:.2f} (of order delta: 1)")
     lines.append(
         f"slope in log(1/delta) for tiny delta against 1/(2 max h): off by {off_slope:.0e} at most"
     )

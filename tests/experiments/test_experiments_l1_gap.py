@@ -10,7 +10,6 @@ import deepfact as df
 from deepfact import theory
 from deepfact.experiments import l1_gap as experiment
 from deepfact.experiments import positive_model, signed_model
-from deepfact.experiments.l1_gap import guaranteed_gap
 from deepfact.experiments.tables import select
 
 ARGUMENTS = {
@@ -33,12 +32,14 @@ def tables(request):
 def test_guaranteed_gap_inverts_the_init_scale_bound(depth, signed):
     for Q, eps in ((0.3, 2.0), (5.0, 0.02)):
         log_alpha = theory.log_init_scale_bound(Q, eps, 40, depth, signed=signed)
-        assert guaranteed_gap(Q, 40, depth, log_alpha, signed) == pytest.approx(eps, rel=1e-11)
+        assert theory.guaranteed_gap(Q, 40, depth, log_alpha, signed) == pytest.approx(
+            eps, rel=1e-11
+        )
 
 
 @pytest.mark.parametrize("depth", [2, 4])
 def test_no_gap_is_guaranteed_from_a_large_init_scale(depth):
-    assert guaranteed_gap(1.0, 10, depth, 0.0) == np.inf
+    assert theory.guaranteed_gap(1.0, 10, depth, 0.0) == np.inf
 
 
 def test_rows(tables):

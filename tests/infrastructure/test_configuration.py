@@ -175,9 +175,9 @@ def test_parameters_are_the_literals_of_their_cell(tmp_path):
 @pytest.mark.parametrize(
     ("function", "name", "message"),
     [
-        ("measurements.recovery_table", "pieces", "no parameter pieces"),
-        ("measurements.recovery_table", "workers", "no parameter workers"),
-        ("measurements.no_table", "seed", "no function no_table"),
+        ("recovery_table.recovery_table", "pieces", "no parameter pieces"),
+        ("recovery_table.recovery_table", "workers", "no parameter workers"),
+        ("recovery_table.no_table", "seed", "no function no_table"),
         ("no_module.recovery_table", "seed", "no function recovery_table"),
     ],
 )

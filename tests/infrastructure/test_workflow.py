@@ -18,7 +18,7 @@ from test_configuration import NOTEBOOKS, SETTINGS
 
 from deepfact import recovery
 from deepfact.checks import read_checks, sort_checks
-from deepfact.experiments import measurements
+from deepfact.experiments import recovery_table
 from workflow import data, manifest
 from workflow.configuration import notebook_dependencies
 
@@ -112,8 +112,8 @@ def test_smoke_chunks_are_gathered_to_the_table_of_one_run(smoke, tmp_path, tabl
     build = smoke / "build/smoke"
     arguments = SMOKE["data"][table]["arguments"]
     assert arguments["chunks"] > 1
-    whole = measurements.recovery_table(workers=1, **{**arguments, "chunks": 1})
-    measurements.save_table(whole, tmp_path / "whole.csv")
+    whole = recovery_table.recovery_table(workers=1, **{**arguments, "chunks": 1})
+    recovery_table.save_table(whole, tmp_path / "whole.csv")
     gathered = build / f"figures/{table}.csv"
     assert gathered.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     chunks = build / f"results/{table}"
@@ -128,7 +128,7 @@ def test_smoke_chunks_are_gathered_to_the_table_of_one_run(smoke, tmp_path, tabl
 def test_a_killed_chunk_is_taken_up(tmp_path, monkeypatch):
     """Its checkpoint is that of this chunk alone, and believed."""
     arguments = {**SMOKE["data"]["recovery_signed"]["arguments"], "growth_unknowns": [40]}
-    work = ("measurements.recovery_table", 1, arguments)
+    work = ("recovery_table.recovery_table", 1, arguments)
     output = tmp_path / "1.csv"
     data.measure(*work, output)
     first = output.read_bytes()

@@ -9,7 +9,7 @@ import pytest
 
 import deepfact as df
 from deepfact import recovery
-from deepfact.experiments import measurements
+from deepfact.experiments import measurements, recovery_table, transition_fits
 from deepfact.recovery import recovery_trial
 
 CELLS = [(6, 2), (12, 2), (18, 2), (18, 18), (20, 1)]
@@ -196,20 +196,20 @@ def test_logistic_fit_finds_a_known_curve():
     M = np.arange(10, 40, 2)
     midpoint, scale, trials = 24.3, 2.5, np.full(15, 4000)
     recovered = rng.binomial(trials, 1 / (1 + np.exp(-(M - midpoint) / scale)))
-    fit = measurements.logistic_fit(M, recovered, trials)
+    fit = transition_fits.logistic_fit(M, recovered, trials)
     assert abs(fit.midpoint - midpoint) < 4 * fit.midpoint_error < 0.3
     width = scale * 4 / np.sqrt(2 * np.pi)
     assert abs(fit.width - width) < 4 * fit.width_error < 0.5
     with pytest.raises(ValueError, match="recovered must have both"):
-        measurements.logistic_fit(M, trials, trials)
+        transition_fits.logistic_fit(M, trials, trials)
 
 
 def test_binomial_interval_covers():
     rng = np.random.default_rng(0)
     for chance in (0.02, 0.5, 0.97):
-        lower, upper = measurements.binomial_interval(rng.binomial(20, chance, 4000), 20)
+        lower, upper = transition_fits.binomial_interval(rng.binomial(20, chance, 4000), 20)
         assert np.mean((lower <= chance) & (chance <= upper)) >= 0.945
-    lower, upper = measurements.binomial_interval(np.array([0, 20]), np.array([20, 20]))
+    lower, upper = transition_fits.binomial_interval(np.array([0, 20]), np.array([20, 20]))
     assert lower[0] == 0
     assert upper[1] == 1
     np.testing.assert_allclose([upper[0], 1 - lower[1]], 1 - 0.025 ** (1 / 20))
@@ -240,7 +240,7 @@ def test_table_survives_its_file(tmp_path):
     path = tmp_path / "new" / "table.csv"
     measurements.save_table(table, path)
     loaded = measurements.load_table(path)
-    for name in measurements.COLUMNS:
+    for name in recovery_table.COLUMNS:
         np.testing.assert_array_equal(loaded[name], table[name])
     assert (table["part"] == "grid").sum() == 9
 
@@ -276,12 +276,14 @@ def test_counts_of_a_table_are_checked_before_any_work(name):
 
 def test_chunks_take_about_equal_time():
     """By the cost that the deal goes by, at the scale of the printed figure."""
-    parts = [("grid", 200, measurements.grid_cells(200, 40), 50)]
-    parts += [("growth", N, measurements.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)]
+    parts = [("grid", 200, recovery_table.grid_cells(200, 40), 50)]
+    parts += [
+        ("growth", N, recovery_table.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)
+    ]
     cost = [
         sum(
             count * M * M * N
-            for _, N, cells, count in measurements._share(parts, chunk, 16)
+            for _, N, cells, count in recovery_table.share_cells(parts, chunk, 16)
             for M, s in cells
             if s <= M
         )

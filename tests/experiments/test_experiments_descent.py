@@ -1,26 +1,18 @@
-"""The loops of the notebook on descent against flow."""
+"""The experiment of the notebook 09_descent."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import deepfact as df
-from deepfact.experiments.descent_and_flow import (
-    TwoLayerMap,
-    descent_figure,
-    escape_trials,
-    fitted_slope,
-    limit_factors,
-    measured_stable_steps,
-    order_of_descent,
-    plateau,
-    predicted_exponents,
-    rate_exponent,
-    slowest_mode,
-    stability_trials,
-    stochastic_descents,
-    stochastic_trials,
-)
+from deepfact.dynamics.near_limit import limit_factors, slowest_mode
+from deepfact.experiments import descent as experiment
+from deepfact.experiments.fits import fitted_slope
+from deepfact.experiments.plateaus import predicted_exponents
+from deepfact.experiments.stability import measured_stable_steps, order_of_descent
+from deepfact.experiments.stochastic_descent import stochastic_descents
+from deepfact.experiments.tables import select
+from deepfact.other_maps import TwoLayerMap
 
 
 def test_fitted_slope_of_a_line_and_of_noise():
@@ -31,6 +23,11 @@ def test_fitted_slope_of_a_line_and_of_noise():
     noisy = 3 * x + np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1])
     slope, half = fitted_slope(x, noisy)
     assert abs(slope - 3) < half < 0.1
+
+
+@pytest.fixture(scope="module")
+def orders():
+    return experiment.measure_orders((8, 16, 1), [(2, 0.1), (3, 0.2)], 0.1, 3, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def test_factors_at_the_limit(depth, signed):
 
 @pytest.fixture(scope="module")
 def stability():
-    return stability_trials((6, 12, 1), 1, [2, 3], [-2], seed=0)
+    return experiment.measure_stability((6, 12, 1), 1, [2, 3], [-2], seed=0)
 
 
 def test_largest_stable_step(stability):
@@ -83,11 +80,11 @@ def test_largest_stable_step_is_that_of_gradient_descent(depth, signed):
 
 
 def test_escape_times_enclose_the_truth():
-    escape = escape_trials([0.5, 2.0], [2, 3, np.inf], [1e-3], 0.01)
+    escape = experiment.measure_escapes([0.5, 2.0], [2, 3, np.inf], [1e-3], 0.01)
     assert len(escape["margin"]) == 6
     assert np.all(escape["margin"] > 0)
     assert np.all(escape["earliest"] < escape["latest"])
-    assert len(escape_trials([0.5], [2], [0.5], 0.01).get("margin", [])) == 0
+    assert len(experiment.measure_escapes([0.5], [2], [0.5], 0.01).get("margin", [])) == 0
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +93,10 @@ def problem():
 
 
 @pytest.fixture(scope="module")
-def run(problem):
-    return plateau(problem, 3, [-2, -2.5, -3], points=20)
+def plateaus():
+    scales = {3: [-2, -2.5, -3, -3.5], 2: [-1, -1.5, -2]}
+    limits = {3: [-3, -3.5, -4], 2: [-6, -7, -8]}
+    return experiment.measure_plateaus((10, 20, 1), 1, scales, limits, seed=3, points=20)
 
 
 def test_slowest_mode_is_an_eigenvector(problem):
@@ -109,14 +108,17 @@ def test_slowest_mode_is_an_eigenvector(problem):
     assert rate == pytest.approx(np.linalg.eigvalsh(operator)[0], rel=1e-6)
 
 
-def test_plateau_rates_and_exponents(problem, run):
-    assert run.measured_rate == pytest.approx(run.rate, rel=0.02)
-    assert run.exponents == (4, 3)
-    slope, _ = fitted_slope(np.log(run.alphas), np.log(run.height))
-    assert slope == pytest.approx(3, abs=0.05)
-    slope, _, predicted = rate_exponent(problem, 3, [-3, -3.5, -4])
-    assert slope == pytest.approx(predicted, abs=0.01)
+def test_plateau_rates_and_exponents(problem, plateaus):
+    runs, exponents = plateaus["runs"], plateaus["exponents"]
+    assert runs["measured_rate"] == pytest.approx(runs["rate"], rel=0.02)
+    deep = select(exponents, depth=3)
+    assert (deep["rate_predicted"], deep["height_predicted"]) == (4, 3)
+    assert deep["height"] == pytest.approx(3, abs=0.05)
+    assert deep["rate"] == pytest.approx(4, abs=0.01)
     assert 0 < predicted_exponents(problem, 2)[0] < 2
+    own = select(plateaus["curves"], depth=3, alpha=runs["alpha"][0])
+    assert len(own["time"]) == 23
+    assert own["residual"][0] > 0.9 > own["residual"][-1]
 
 
 @pytest.mark.parametrize("batch_size", [3, 8])
@@ -166,7 +168,7 @@ def test_two_layer_map():
 
 @pytest.fixture(scope="module")
 def stochastic():
-    return stochastic_trials((8, 16, 1), 1, 0.2, [0.5], [4, 8], 20000, seed=1)
+    return experiment.measure_stochastic((8, 16, 1), 1, 0.2, [0.5], [4, 8], 20000, seed=1)
 
 
 def test_limits_are_those_of_the_effective_start(stochastic):
@@ -177,13 +179,65 @@ def test_limits_are_those_of_the_effective_start(stochastic):
 
 
 def test_same_seed_same_numbers(stochastic):
-    again = stochastic_trials((8, 16, 1), 1, 0.2, [0.5], [4, 8], 20000, seed=1)
+    again = experiment.measure_stochastic((8, 16, 1), 1, 0.2, [0.5], [4, 8], 20000, seed=1)
     assert np.array_equal(again["error"], stochastic["error"])
 
 
-def test_figure_has_four_panels(order, stability, run, stochastic):
-    figure = descent_figure({2: order}, stability, [run], stochastic)
+@pytest.fixture(scope="module")
+def escape():
+    return experiment.measure_escapes([0.5, 1.0], [2, 3], [1e-2, 1e-3], 0.01)
+
+
+def failures(claims):
+    return [not claim.check("x").holds for claim in claims]
+
+
+def test_each_check_fails_on_its_own_number(orders, stability, escape, plateaus, stochastic):
+    tables = {
+        "orders": orders,
+        "stability": stability,
+        "escape": escape,
+        "plateaus": plateaus,
+        "stochastic": stochastic,
+    }
+    claims = experiment.checks(**tables)
+    assert [claim.statement for claim in claims] == 2 * ["S10"] + 3 * ["S11"] + 2 * ["S12"]
+    assert failures(claims) == 7 * [False]
+    assert [claim.check("x").instances for claim in claims] == [4, 2, 8, 7, 2, 2, 2]
+    first = {name: np.arange(len(next(iter(t.values())))) == 0 for name, t in tables.items()}
+    wrong = {
+        0: {"stability": stability | {"measured": stability["measured"] * 1.02}},
+        1: {"orders": orders | {"error": orders["error"] ** 1.2}},
+        2: {"escape": escape | {"margin": escape["margin"] - 2 * first["escape"]}},
+        5: {"stochastic": stochastic | {"range_error": stochastic["range_error"] + 1e-8}},
+        6: {"stochastic": stochastic | {"projection_error": np.array([0.0, np.nan])}},
+    }
+    runs, exponents = plateaus["runs"], plateaus["exponents"]
+    wrong[3] = {"plateaus": plateaus | {"runs": runs | {"rate": runs["rate"] * 1.03}}}
+    off = exponents | {"height": exponents["height"] * 1.03}
+    wrong[4] = {"plateaus": plateaus | {"exponents": off}}
+    for place, change in wrong.items():
+        assert failures(experiment.checks(**tables | change)) == [k == place for k in range(7)]
+
+
+def test_descriptions(orders, stability, escape, plateaus, stochastic):
+    assert len(experiment.describe_stability(orders, stability).splitlines()) == 1 + 2 + 4
+    assert len(experiment.describe_escapes(escape).splitlines()) == 1 + 4
+    assert len(experiment.describe_plateaus(plateaus).splitlines()) == 2 + 2
+    assert len(experiment.describe_stochastic(stochastic).splitlines()) == 2 + 2 + 4
+
+
+def test_figure_draws_its_data(orders, stability, plateaus, stochastic):
+    shown = orders, stability, plateaus, stochastic
+    data = experiment.figure_data(*shown)
+    names = list(dict.fromkeys(data["curve"].tolist()))
+    assert len(names) == 2 + 2 + 4 + 2
+    assert "plateau L=2 alpha=1.000e-01" not in names
+    last = data["curve"] == "recovery batch=8"
+    own = select(stochastic, batch=8)
+    np.testing.assert_array_equal(data["y"][last], own["error"] / own["flow_error"])
+    figure = experiment.figure(*shown)
     try:
-        assert len(figure.axes) == 4
+        assert [len(axis.lines) for axis in figure.axes[:3]] == [3, 3, 4]
     finally:
         plt.close(figure)
