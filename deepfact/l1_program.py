@@ -28,7 +28,7 @@ class Program:
         self.y = np.ldexp(y, self.rows - self.ky)
         w = np.ldexp(w, self.columns - self.kw)
         self.w = np.maximum(w, 1e-290)  # solvers cannot tell smaller ones from 0
-        self.raised = bool(np.any(self.w > w))  # then no bound holds for the caller's weights
+        self.raised = bool(np.any(self.w > w))  # then it is no longer the caller's program
         self.abs_A = np.abs(self.A)
         self.A_parts = split(self.A)
         self.norm_y = float(np.linalg.norm(self.y))
@@ -92,7 +92,7 @@ class Program:
         sigma = self.sigma if sigma is None else sigma
         M = len(eta)
         top = np.max(np.abs(eta))
-        if self.raised or not 0 < top < np.inf:
+        if not 0 < top < np.inf:
             return 0.0, np.zeros(M)
         eta = np.ldexp(eta, -np.frexp(top)[1])
         c, error = accurate_products(self.A_parts, eta)

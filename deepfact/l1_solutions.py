@@ -158,6 +158,7 @@ def _on_support(program, x, eta, support):
         if program.sigma:  # A_S^T r = t target, norm(r) = sigma
             lift = solve_triangular(R, target, trans="T")
             outside = program.y - Q @ (Q.T @ program.y)
+            outside -= Q @ (Q.T @ outside)  # what rounding left inside would be divided by t
             room = program.sigma**2 - float(outside @ outside)
             if room <= 0:
                 return None

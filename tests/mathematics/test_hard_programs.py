@@ -136,3 +136,21 @@ def test_dual_vectors_that_cancel(seed):
 def test_weights_without_meaning_are_refused(weights):
     with pytest.raises(ValueError, match="weights must be"):
         basis_pursuit(Problem([[1.0, 2.0]], [1.0]), weights=weights)
+
+
+@pytest.mark.parametrize("level", [1e-14, 1e-10, 1e-6])
+def test_denoising_of_hardly_any_noise(level):
+    """With as many nonzeros as rows: x = A_S^-1 (y - level eta/norm(eta)), eta = A_S^-T 1."""
+    result = bpdn(Problem([[1, 0.5, 0.2], [0.3, 1, 1e-4]], [1, 1]), level)
+    assert result.status == "optimal"
+    eta = np.array([0.7, 0.5]) / 0.85
+    right = eta.sum() - level * np.linalg.norm(eta)
+    assert result.value == pytest.approx(right, rel=1e-13)
+    assert result.lower_bound == pytest.approx(right, rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[1e-300, 1e300], [1e-320, 1e308]])
+def test_weights_beyond_the_range_are_said_to_be(weights):
+    result = basis_pursuit(Problem([[1.0, 2.0], [3.0, 5.0]], [1.0, 1.0]), weights=weights)
+    assert result.status == "failed"
+    assert "weights and columns" in result.message
