@@ -6,8 +6,12 @@ and dual vector then follow to full accuracy.
 
 from __future__ import annotations
 
+import functools
 import math
+import os
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import LinAlgError, lu_factor, lu_solve, qr, solve_triangular
@@ -97,6 +101,26 @@ def _best(program, candidates, duals):
     return x, eta, program.badness(x, bound)
 
 
+@functools.cache
+def _silence_highs():
+    """Let HiGHS (from 1.16) print its banner, once a process and whatever its options, unseen."""
+    import highspy
+
+    try:
+        stdout = os.dup(1)
+    except OSError:  # a process without a standard output
+        return
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            highspy.Highs()
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
+
+
 def _by_solver(program, A, y, solver):
     """Return x, dual vectors and the solver's word for the program with this A and y."""
     import cvxpy as cp  # on first use: it takes seconds
@@ -111,6 +135,7 @@ def _by_solver(program, A, y, solver):
     convex = cp.Problem(cp.Minimize((cost / size) @ p), [constraint])
     options = {}
     if solver == "HIGHS":
+        _silence_highs()
         # Presolve finds nothing in a dense matrix, and costs as much as the simplex method.
         options["highs_options"] = {
             "presolve": "off",

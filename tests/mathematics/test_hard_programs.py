@@ -1,5 +1,8 @@
 """Basis pursuit on rows, columns and data of very different sizes; right values in rationals."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.linalg import hilbert
@@ -154,3 +157,10 @@ def test_weights_beyond_the_range_are_said_to_be(weights):
     result = basis_pursuit(Problem([[1.0, 2.0], [3.0, 5.0]], [1.0, 1.0]), weights=weights)
     assert result.status == "failed"
     assert "weights and columns" in result.message
+
+
+def test_nothing_is_printed():
+    """In a process of its own: HiGHS 1.16 prints a banner when it is first used."""
+    script = "import deepfact as df; print(df.basis_pursuit(df.Problem([[1, 2]], [1])).status)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "optimal\n", "")
