@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ __all__ = [
 KINDS = ("signed", "nonnegative")
 
 
-def measure_recovery(workers: int = 1, **arguments: object) -> dict[str, dict[str, np.ndarray]]:
+def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, np.ndarray]]:
     """Measure recovery rates of signed and of nonnegative vectors.
 
     Parameters

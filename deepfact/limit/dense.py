@@ -11,7 +11,7 @@ from deepfact.limit.certificate import Answer, LimitResult, interior_answer, jud
 from deepfact.limit.dual_newton import dual_newton
 from deepfact.limit.interior_point import interior_point
 from deepfact.limit.nonnegative import always_zero, nearest_point
-from deepfact.limit.rows import CONSISTENT, Rows, equilibrate, independent_rows, row_residual
+from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independent_rows, row_residual
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
@@ -107,7 +107,8 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
     least, least_dual = rows.solve(target[rows.kept])
     consistent, image = True, y
     if len(rows.kept) < len(y):
-        consistent = row_residual(B, least, target) <= CONSISTENT
+        size = np.abs(target) + BELOW * np.max(norms * np.abs(least))
+        consistent = row_residual(B, least, target, size) <= CONSISTENT
         if not consistent:
             # The loss counts the rows as they are.
             weight = r.max() / r
@@ -149,6 +150,19 @@ def dense_limit(
     deformed = model.deformation is not None
     scaled = scale_problem(A, y, columns=deformed)
     still = model.signal(np.zeros(A.shape[1]))
+    seen = scaled.norms > 0
+    if seen.any() and not seen.all():  # a zero column's coordinate stays where it starts
+        start = replace(start, x=start.x[seen]) if start is not None else None
+        part = dense_limit(A[:, seen], y, model.restrict(seen), start)
+        x = still.copy()
+        x[seen] = part.x
+        answer = Answer(x, part.dual, (), part.iterations, part.status != "stalled")
+        whole = judge(scaled, model, answer, part.status, A @ x)
+        upper = float(np.nextafter(part.l1_norm + np.abs(still[~seen]).sum(), np.inf))
+        return replace(
+            whole, status=part.status, message=part.message, l1_norm=upper,
+            lower_bound=part.lower_bound, gap=upper - part.lower_bound,
+        )  # fmt: skip
     nothing = len(scaled.rows.kept) == 0  # A = 0
     if nothing and y.any():
         image = np.zeros(len(y))
@@ -301,7 +315,8 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
         columns = np.ones(A.shape[1], dtype=bool)
     if columns.any():
         part = scaled if feasible else scale_problem(scaled.A[:, columns], image)
-        zero = always_zero(part.rows.reduced, part.target)
+        power = 1.0 - (model.deformation or 0.0)
+        zero = always_zero(part.rows.reduced, part.target, part.d, power)
         columns[np.flatnonzero(columns)[zero]] = False
     if columns.all():
         return stalled

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, nnls
 
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.limit import flow_limit, interior_point, limit_path
+from deepfact.limit import factors, flow_limit, limit_path
 from deepfact.mirror_map import MirrorMap
 from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_problem
 
@@ -208,9 +208,9 @@ def test_size_of_the_matrix_plays_no_role(depth, alpha, size):
 
 def test_first_steps_are_taken_in_single_precision(monkeypatch):
     used = []
-    cholesky = interior_point._cholesky
+    cholesky = factors._cholesky
     monkeypatch.setattr(
-        interior_point,
+        factors,
         "_cholesky",
         lambda rows, *a, **k: used.append(rows.dtype) or cholesky(rows, *a, **k),
     )
