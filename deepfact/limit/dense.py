@@ -228,17 +228,26 @@ def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> An
     if start is not None:
         z = np.ldexp(start.x / scaled.d, scaled.exponent)
         guess = z, (start.dual / scaled.r)[scaled.rows.kept]
-    found = interior_point(
+    found = _from_above(scaled, model, guess)
+    answer = interior_answer(scaled, model, found)
+    if guess is None or answer.proved:
+        return answer
+    # Where a start does not lead to a dual that holds every product, the path itself does.
+    cold = interior_answer(scaled, model, _from_above(scaled, model))
+    return replace(cold, work=answer.work + cold.work)
+
+
+def _from_above(scaled, model, guess=None):
+    return interior_point(
         scaled.rows.reduced,
         scaled.target,
         scaled.least,
-        scaled.log_product(model),  # type: ignore[arg-type]
-        scaled.rate(model),  # type: ignore[arg-type]
+        scaled.log_product(model),
+        scaled.rate(model),
         model.deformation,
         not model.positive,
         guess,
     )
-    return interior_answer(scaled, model, found)
 
 
 def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
@@ -295,7 +304,36 @@ def by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> 
     return replace(answer, etas=())
 
 
-METHODS = (by_interior_point, by_unscaled_columns, by_dual_newton)
+def by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:  # noqa: ARG001
+    """Take the only solution, where the rank is N (statement S6).
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation.
+    start : LimitResult, optional
+        A first guess (default: none); not used.
+
+    Returns
+    -------
+    Answer or None
+        What was found, not judged yet; None where there are other solutions, or this one has an
+        entry that a positive model does not reach.
+    """
+    if len(scaled.rows.kept) < scaled.A.shape[1]:
+        return None
+    x = scaled.signal(scaled.least)
+    if model.positive and not x.min() > 0:
+        return None
+    with np.errstate(over="ignore"):
+        w = np.nan_to_num(model.potential_gradient(x))
+        eta = np.linalg.solve((scaled.rows.reduced / scaled.d).T, w)
+    return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), 1, True)
+
+
+METHODS = (by_uniqueness, by_interior_point, by_unscaled_columns, by_dual_newton)
 """What `solve` tries, in this order; each returns None where it does not apply."""
 
 

@@ -37,7 +37,7 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     try:
         z, _ = nnls(A, y)
     except RuntimeError:  # out of iterations
-        return np.zeros(A.shape[1]), 0.0
+        z = np.zeros(A.shape[1])
     norms = np.linalg.norm(A, axis=0)
     norms = np.where(norms > 0, norms, 1.0)
     z = _polished(A / norms, y, z * norms) / norms
@@ -123,5 +123,7 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     z = found.x[:N] / found.x[-1]
     paid = abs(y @ m) + 1e-15 * (np.abs(y) @ np.abs(m)) + z.max() * np.maximum(-pull, 0.0).sum()
     most = paid * np.max(unit, where=zero, initial=0.0)
-    small = (most / np.max(z * unit)) ** power <= _ZERO
+    largest = np.max(z * unit)
+    # y = 0 may leave nothing at all: then B^T m > 0 says so by Gordan's alternative.
+    small = (most / largest) ** power <= _ZERO if largest > 0 else np.all(pull > 0)
     return zero if small and np.all(pull[zero] >= 0.9) else nothing
