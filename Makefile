@@ -73,6 +73,7 @@ cluster-test: $(READY) ## run all of the workflow, at smoke scale, on a real Slu
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile benchmarks/Snakefile
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile

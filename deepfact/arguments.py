@@ -29,8 +29,11 @@ def as_real_array(name: str, value, ndim: int) -> np.ndarray:
     TypeError
         If the entries are not real numbers.
     ValueError
-        If the array is empty, not finite, ragged or of another number of dimensions.
+        If the array is empty, not finite, ragged, of another number of dimensions, or has entries
+        that are masked.
     """
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} must have no masked entries: leave out what is not known")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -38,7 +41,8 @@ def as_real_array(name: str, value, ndim: int) -> np.ndarray:
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
+        advice = f": give {name}.ravel()" if ndim == 1 and array.size in array.shape else ""
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}{advice}")
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     array = np.ascontiguousarray(array, dtype=np.float64)
@@ -57,7 +61,7 @@ def as_real_number(
     name : str
         The argument's name, for the message.
     value : float
-        What the caller passed.
+        What the caller passed; arrays of no dimension are numbers.
     minimum : float, optional
         Smallest value that is right (default: none).
     above : float, optional
@@ -77,6 +81,8 @@ def as_real_number(
     ValueError
         If it is NaN, infinite (unless allowed) or out of range.
     """
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not np.ma.is_masked(value):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
     number = float(value)
@@ -113,6 +119,8 @@ def as_count(name: str, value, minimum: int) -> int:
     ValueError
         If it is below ``minimum``.
     """
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not np.ma.is_masked(value):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
     if value < minimum:

@@ -330,7 +330,7 @@ def read_checks(path):
             raise ValueError(f"{path}, line {number}: {len(row)} values for {len(COLUMNS)} columns")
         *texts, instances, margin, rival, rival_margin, holds = row
         against = (rival, float(rival_margin)) if rival or rival_margin else ()
-        check = Check(*texts, int(instances), float(margin), *against)
+        check = Check(*texts, int(instances), float(margin), *against)  # type: ignore[call-arg, arg-type]
         if holds != str(check.holds).lower():
             raise ValueError(
                 f"{path}, line {number}: holds is {holds!r}, but the margin is {margin}"

@@ -125,14 +125,14 @@ class DeepFactorization(MirrorMap):
         """
         if not np.ndim(self._log_alpha):
             return self
-        log_alpha = self._log_alpha[columns]
+        log_alpha = np.asarray(self._log_alpha)[columns]
         return DeepFactorization(self.depth, signed=self.signed, log_alpha=log_alpha)
 
     def check_length(self, N: int) -> None:
         """Raise ValueError where alpha is a vector of another length than N."""
-        if np.ndim(self._log_alpha) and len(self._log_alpha) != N:
+        if np.ndim(self._log_alpha) and np.size(self._log_alpha) != N:
             raise ValueError(
-                f"alpha must be a scalar or have length N = {N}, got {len(self._log_alpha)}"
+                f"alpha must be a scalar or have length N = {N}, got {np.size(self._log_alpha)}"
             )
 
     def signal(self, w: np.ndarray) -> np.ndarray:

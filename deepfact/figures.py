@@ -1,15 +1,14 @@
-"""One style for all figures, and saving a figure together with its data, byte-identically."""
+"""One style for all figures, and saving a figure together with its data, byte-identically.
+
+Matplotlib is imported by the functions that need it, so that importing the package stays quick.
+"""
 
 import csv
 import re
 import warnings
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import style
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 __all__ = ["OKABE_ITO", "figure_style", "save_figure"]
 
@@ -32,9 +31,7 @@ _STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelsize": 9,
-    "axes.prop_cycle": mpl.cycler(
-        color=[OKABE_ITO[name] for name in list(OKABE_ITO)[1:7]] + [OKABE_ITO["black"]]
-    ),
+    "axes.prop_cycle": f"cycler(color={[*list(OKABE_ITO.values())[1:7], OKABE_ITO['black']]})",
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 9,
@@ -80,6 +77,9 @@ class _Style:
     """The settings that were replaced: leaving the context brings them back."""
 
     def __init__(self):
+        import matplotlib as mpl
+        from matplotlib import style
+
         self._previous = dict(mpl.rcParams.copy())
         del self._previous["backend"]
         style.use(["default", _STYLE])
@@ -88,6 +88,8 @@ class _Style:
         return self
 
     def __exit__(self, *exception):
+        import matplotlib as mpl
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
             mpl.rcParams.update(self._previous)
@@ -167,6 +169,10 @@ def save_figure(figure, data, name, directory):
         If `data` is empty, its columns differ in length or are not 1-dimensional, or `name` is no
         plain file name.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
     if not isinstance(figure, Figure):
         raise TypeError(f"figure must be a matplotlib Figure, got {type(figure).__name__}")
     columns = _columns(data)

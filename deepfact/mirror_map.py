@@ -28,8 +28,15 @@ class MirrorMap(ABC):
         there are interior-point steps (default: None).
     """
 
-    positive: bool = False
-    deformation: float | None = None
+    @property
+    def positive(self) -> bool:
+        """Whether X takes positive values only."""
+        return False
+
+    @property
+    def deformation(self) -> float | None:
+        """The deformation theta of the exponentials that X is made of, or None."""
+        return None
 
     @abstractmethod
     def signal(self, w: np.ndarray) -> np.ndarray:

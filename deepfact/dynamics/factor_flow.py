@@ -251,7 +251,7 @@ def leave_one_out_products(factors: np.ndarray, out: np.ndarray | None = None) -
     return out
 
 
-def _one_factor_form(start: np.ndarray) -> tuple[Callable, np.ndarray, Callable]:
+def _one_factor_form(start: np.ndarray) -> tuple[Callable, Callable, np.ndarray, Callable]:
     """Express all factors (S, L, N) of each product by its smallest factor g (S, N).
 
     Returns the functions from g to the product of the other factors and to its derivative, the

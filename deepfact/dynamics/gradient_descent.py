@@ -114,6 +114,7 @@ def gradient_descent(
     """
     if (model is None) == (factors is None):
         raise ValueError("exactly one of model and factors must be given")
+    shape: tuple[int, ...]
     if factors is None:
         check_fit(problem, model)
         start, others_of, positive = _identical_start(model, problem.N)

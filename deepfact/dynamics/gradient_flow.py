@@ -117,6 +117,7 @@ def gradient_flow(
 
     A = problem.dense()
     rows, A_rows, y_rows = _independent_rows(A, problem.y)
+    chart: DualChart | GrowthChart
     if isinstance(model, DeepFactorization) and model.depth > 1:
         chart = GrowthChart(model, np.zeros((1 + model.signed, problem.N)))
     else:

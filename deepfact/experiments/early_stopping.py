@@ -62,16 +62,16 @@ def stop_early(
     error = np.linalg.norm(path.x - problem.x_true, axis=1)
     unhindered = np.diff(path.times[: last + 1]) * after**2
     crossing = _crossing(noisy, model, size, path.times[last], path.times[last + 1])
-    path = {"time": path.times, "error": error, "residual": residual, "divergence": divergence}
+    rows = {"time": path.times, "error": error, "residual": residual, "divergence": divergence}
     stop = {
         "limit_error": float(np.linalg.norm(limit.x - problem.x_true)),
         **crossing,
-        **_least_error(noisy, model, path, crossing),
+        **_least_error(noisy, model, rows, crossing),
         "later": bool(np.argmin(divergence) >= last),
         "margin": float(np.min(1 - promised / fall)),
         "margin_without_noise": float(np.min(1 - unhindered / fall)),
     }
-    return path, stop
+    return rows, stop
 
 
 def _errors(noisy, model, before, after):

@@ -7,6 +7,7 @@ import numpy as np
 from deepfact import rates
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.gap_curve import SMALLEST_MEASURED, describe_curves, measure_curves
 from deepfact.experiments.hard_columns import describe_hard_columns, measure_hard_columns
 from deepfact.experiments.init_scale_and_depth_figure import figure
@@ -140,7 +141,9 @@ def _rate(problem, depth, asymptote, other_certificate, log_gaps, signed):
     logs = np.array([log_gap(value, value < np.log(SMALLEST_MEASURED)) for value in log_gaps])
     log_ratio = logs - log_Q - log_gaps
     last = slice(-2, None) if depth > 2 else slice(None)
-    slope = np.polyfit(log_alpha[last], logs[last], 1)[0] if np.isfinite(logs).all() else np.nan
+    slope = np.nan
+    if np.isfinite(logs).all():
+        slope, _ = fitted_slope(log_alpha[last], logs[last])
     rests = dict.fromkeys(("rest_slope", "rest_slope_two"), np.nan)
     if depth > 2:
         other = np.log(gap_constant(other_certificate[x == 0], depth, signed))

@@ -218,7 +218,7 @@ def _tiny_sign_change(problem, alpha, log_difference, unit):
     def first_zero(_, nu):
         return 0.5 * log_difference + np.min(A.T @ nu)
 
-    first_zero.terminal = True
+    first_zero.terminal = True  # type: ignore[attr-defined]
     end = 4 * unit * log_difference
     with np.errstate(under="ignore"):
         path = solve_ivp(

@@ -192,7 +192,22 @@ def solve(scaled: ScaledProblem, model: MirrorMap, start: LimitResult | None = N
 
 
 def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
-    """Follow the interior-point path, for maps of deformed-exponential form."""
+    """Follow the interior-point path, for maps of deformed-exponential form.
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation.
+    start : LimitResult, optional
+        A first guess (default: none).
+
+    Returns
+    -------
+    Answer or None
+        What was found, not judged yet; None for other maps.
+    """
     if model.deformation is None:
         return None
     guess = None
@@ -203,8 +218,8 @@ def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> An
         scaled.rows.reduced,
         scaled.target,
         scaled.least,
-        scaled.log_product(model),
-        scaled.rate(model),
+        scaled.log_product(model),  # type: ignore[arg-type]
+        scaled.rate(model),  # type: ignore[arg-type]
         model.deformation,
         not model.positive,
         guess,
@@ -213,12 +228,27 @@ def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> An
 
 
 def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
-    """Take damped Newton steps on the dual, for any map."""
+    """Take damped Newton steps on the dual, for any map.
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation.
+    start : LimitResult, optional
+        A first guess (default: none); not used.
+
+    Returns
+    -------
+    Answer
+        What was found, not judged yet.
+    """
     x, eta, work, converged = dual_newton(scaled, model)
     if model.deformation:  # the dual variable must hold every slack
         w = scaled.A.T @ (scaled.r * scaled.rows.extend(eta))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            slack = 1 - model.deformation * np.exp(model.log_rate) * (
+            slack = 1 - model.deformation * np.exp(model.log_rate) * (  # type: ignore[attr-defined]
                 w if model.positive else np.abs(w)
             )
         converged = converged and bool(np.min(slack) > _HELD)
@@ -229,6 +259,20 @@ def by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> 
     """Follow the interior-point path in the signal's own units, where columns were scaled.
 
     Scaled columns have unequal rates, and the path may be lost where these differ by many powers.
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation.
+    start : LimitResult, optional
+        A first guess (default: none).
+
+    Returns
+    -------
+    Answer or None
+        What was found, not judged yet; None where it does not apply.
     """
     if model.deformation is None or np.all(scaled.d == 1):
         return None

@@ -183,4 +183,5 @@ def _from_products(result) -> LimitResult:
         message="x is the limit and solves A x = y"
         if met
         else f"no convergence after {result.products} products: x is not the limit",
+        determined=np.abs(result.x) > 1e-9 * np.abs(result.x).max(),
     )

@@ -103,7 +103,7 @@ def _tail(start, mu):
     """Return the integral of 1/prod sqrt(x^2 + mu_j^2) from start to infinity, mu ascending."""
     if len(mu) == 2:  # with t = x^2 it is Carlson's symmetric elliptic integral
         size = np.hypot(start, mu[1])
-        x, y, z = (start / size) ** 2, *np.hypot(start / size, mu / size) ** 2
+        x, (y, z) = (start / size) ** 2, np.hypot(start / size, mu / size) ** 2
         beyond = elliprf(x, y, z)
         if start < 0:
             beyond = 2 * elliprf(0.0, *(mu / size) ** 2) - beyond

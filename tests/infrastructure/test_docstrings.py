@@ -207,9 +207,9 @@ def test_public_names_are_sorted_and_complete():
 def test_statements_page_has_every_key_once_and_in_order():
     headings = re.findall(r"^## (.+)$", STATEMENTS, flags=re.MULTILINE)
     assert headings[:2] == ["Conventions", "Dual picture"]
-    assert [heading.split()[0] for heading in headings[2:-2]] == KEYS
-    assert headings[-2:] == ["Numerics", "References"]
-    for section in re.split(r"^## ", STATEMENTS, flags=re.MULTILINE)[3:-2]:
+    assert [heading.split()[0] for heading in headings[2:-3]] == KEYS
+    assert headings[-3:] == ["Neighbours", "Numerics", "References"]
+    for section in re.split(r"^## ", STATEMENTS, flags=re.MULTILINE)[3:-3]:
         assert "*Checked by*" in section, section[:40]
         assert re.search(r"\*Origin|\(\*here\*\)", section), section[:40]
 
