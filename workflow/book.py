@@ -111,6 +111,9 @@ def statements_page(text, checks, times):
         rest,
         flags=re.MULTILINE,
     )
+    # The keys of the dual picture are said in its text: they all lead to its heading.
+    targets = "".join(f"(d{number})=\n" for number in re.findall(r"\*\*D(\d+) ", rest))
+    rest = rest.replace("## Dual picture\n", f"{targets}## Dual picture\n")
     return link(f"{intro}\n{table}{conventions}{rest}")
 
 

@@ -159,6 +159,7 @@ def _follow(
             "time": times,
             "start": divergence[0],
             "divergence": divergence,
+            "euclidean": np.sum((path.x - z) ** 2, axis=1) / np.sum((path.x[0] - z) ** 2),
             "integral": integral,
             "loss": path.loss,
             "deviation": np.abs(divergence[0] - divergence - integral) / divergence[0],
@@ -200,10 +201,10 @@ def measure_identity(
         A row for each trajectory, feasible vector z and time: ``run``, the trajectory's number, the
         signed ones first; ``depth``; ``signed``; ``vector``, what z is (the positive model of
         infinite depth does without the one that has zeros, where its potential is infinite);
-        ``step`` from 0 to K and its ``time``; ``start``, D_F(z, x(0)); ``divergence``, D_F(z,
-        x(t)); ``integral``, int_0^t ||A x(s) - y||^2 ds, integrated with the factors and not with
-        the dual variable; ``loss``, 1/2 ||A x(t) - y||^2; ``deviation``, |start - divergence -
-        integral| / start.
+        ``step`` from 0 to K and its ``time``; ``start``, D_F(z, x(0));
+        ``divergence``, D_F(z, x(t)); ``euclidean``, ||x(t) - z||^2/||x(0) - z||^2; ``integral``,
+        int_0^t ||A x(s) - y||^2 ds, integrated with the factors and not with the dual variable;
+        ``loss``, 1/2 ||A x(t) - y||^2; ``deviation``, |start - divergence - integral| / start.
 
     Raises
     ------
@@ -293,26 +294,33 @@ def checks(
     Returns
     -------
     list of Claim
-        Five, each with a margin for each trajectory.
+        Five, each with a margin for each trajectory and a rival.
     """
     allowed, tiny = (f"{value:.0e}".replace("e-0", "e-") for value in (tolerance, rounding))
     worst, decrease, integral, equality, loss = [], [], [], [], []
+    half, euclidean, others = [], [], []
     for _, run in groups(table, "run"):
         worst.append(np.max(run["deviation"]))
+        missed = run["start"] - run["divergence"] - run["integral"] / 2
+        half.append(np.max(np.abs(missed) / run["start"]))
         end = select(run, step=run["step"].max())
         ratio = end["integral"] / end["start"]
         limit = end["vector"] == "limit"
         integral.append(np.min(1.0 - ratio[~limit]))
         equality.append(np.abs(ratio[limit] - 1.0)[0])
+        others.append(np.max(np.abs(ratio[~limit] - 1.0)))
         loss.append(np.min(1.0 - 2.0 * run["time"] * run["loss"] / run["start"]))
-        falls = [-np.diff(own["divergence"]) / own["start"][1:] for _, own in groups(run, "vector")]
-        decrease.append(np.min(falls))
+        parts = [own for _, own in groups(run, "vector")]
+        decrease.append(np.min([-np.diff(own["divergence"]) / own["start"][1:] for own in parts]))
+        euclidean.append(np.min([-np.diff(own["euclidean"]) for own in parts]))
     return [
         Claim(
             "S1",
             "D_F(z, x(0)) - D_F(z, x(t)) = int_0^t ||Ax - y||^2 for every feasible z and all t; "
             f"margin: {allowed} minus the largest deviation relative to D_F(z, x(0))",
             tolerance - np.array(worst),
+            "it falls by the integral of the loss, which is half as much",
+            tolerance - np.array(half),
         ),
         Claim(
             "S1",
@@ -320,23 +328,31 @@ def checks(
             f"margin: {tiny} plus the smallest decrease between recorded times relative to "
             "D_F(z, x(0))",
             rounding + np.array(decrease),
+            "||x(t) - z||^2 never increases",
+            rounding + np.array(euclidean),
         ),
         Claim(
             "S1",
             "int_0^inf ||Ax - y||^2 dt <= D_F(z, x(0)) for feasible z other than the limit; "
             "margin: 1 minus their ratio",
             np.array(integral),
+            "it is at most half of D_F(z, x(0))",
+            np.array(integral) - 0.5,
         ),
         Claim(
             "S1",
             "int_0^inf ||Ax - y||^2 dt = D_F(x_inf, x(0)), least divergence of all feasible z; "
             f"margin: {allowed} minus the relative deviation",
             tolerance - np.array(equality),
+            "= D_F(z, x(0)) for every feasible z",
+            tolerance - np.array(others),
         ),
         Claim(
             "S1",
             "l(x(t)) <= D_F(z, x(0))/(2t) for every feasible z and all t; margin: 1 minus their "
             "ratio",
             np.array(loss),
+            "l(x(t)) <= D_F(z, x(0))/(4t)",
+            2 * np.array(loss) - 1,
         ),
     ]

@@ -11,7 +11,7 @@ from deepfact.experiments.instances import model_of_depth
 from deepfact.experiments.tables import from_rows, join
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.problem import gaussian_problem
-from deepfact.theory import l1_gap_bound
+from deepfact.theory import l1_gap_bound_sharp
 
 __all__ = ["counted", "measure_flows", "polyline", "relative_error", "s3_bound"]
 
@@ -136,11 +136,11 @@ def s3_bound(Q: float, N: int, depth: float, start: float) -> float:
     Returns
     -------
     float
-        The bound; infinite for depth 1 and where S3 says nothing.
+        The sharper bound; infinite for depth 1.
     """
     if depth == 1:
         return np.inf
-    return l1_gap_bound(Q, N, depth, start if np.isinf(depth) else start ** (1 / depth))
+    return l1_gap_bound_sharp(Q, N, depth, start if np.isinf(depth) else start ** (1 / depth))
 
 
 def counted(depths: np.ndarray) -> str:

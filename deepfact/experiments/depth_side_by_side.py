@@ -1,4 +1,4 @@
-"""One, two and three factors side by side: statements S2 and S3."""
+"""One, two and three factors side by side: the dual picture (D1, D3) and statement S3."""
 
 from __future__ import annotations
 
@@ -107,48 +107,49 @@ def describe(flows: dict[str, dict[str, np.ndarray]], limits: dict[str, np.ndarr
 
 
 def checks(limits: dict[str, np.ndarray], tolerance: float = 1e-9) -> list[Claim]:
-    """Return what the limits say about S2 and S3.
+    """Return what the limits say about the dual picture and S3.
 
     Parameters
     ----------
     limits : dict
-        Of `measure_limits`, depth 1 among the depths.
+        Of `measure_limits`, depths 1 and 2 among the depths.
     tolerance : float, optional
         Relative difference up to which an equation holds (default: 1e-9).
 
     Returns
     -------
     list of Claim
-        Three of S2 and one of S3.
+        One of D1, one of D3 and one of S3, each with its rival.
     """
     allowed = f"{tolerance:.0e}".replace("e-0", "e-")
     shallow = select(limits, depth=1, start=limits["start"][-1])
     deep = select(limits, where=limits["depth"] >= 2)
+    one, two = select(limits, depth=1), select(limits, depth=2)
     bounded = select(deep, where=np.isfinite(deep["bound"]))
     several = counted(deep["depth"])
     return [
         Claim(
-            "S2",
+            "D1",
             f"with one factor the limit is the solution of least l2-norm, A^+ y; margin: {allowed} "
             "minus the relative difference",
             tolerance - shallow["least_squares"],
+            f"so is that of {several} factors",
+            tolerance - deep["least_squares"],
         ),
         Claim(
-            "S2",
-            f"the limits of {counted(limits['depth'])} factors solve A x = y; margin: {allowed} "
-            "minus the relative residual",
-            tolerance - limits["residual"],
-        ),
-        Claim(
-            "S2",
+            "D3",
             f"lower_bound <= Q <= ||x_inf||_1 for {several} factors; margin: smaller of the "
             "two differences relative to Q",
             np.minimum(deep["above"], deep["below"]),
+            f"||x_inf||_1 = Q for them, to {allowed}",
+            tolerance - deep["above"],
         ),
         Claim(
             "S3",
             f"||x_inf||_1 - Q is at most its bound for {several} factors; margin: 1 minus "
             "their ratio",
             1 - bounded["above"] / bounded["bound"],
+            "with one factor the excess is at most the bound for two",
+            1 - one["above"] / two["bound"],
         ),
     ]

@@ -166,7 +166,7 @@ def checks(
     Returns
     -------
     list of Claim
-        Two of S10, three of S11, two of S12.
+        Two of S10, three of S11, two of S12, each with its rival.
     """
     runs = plateaus["runs"]
     deep = select(plateaus["exponents"], where=plateaus["exponents"]["depth"] > 2)
@@ -178,24 +178,32 @@ def checks(
             "measured largest stable step of descent on all factors near the limit is "
             "2/lambda_max; margin 1 % - relative deviation",
             0.01 - np.abs(stability["measured"] / stability["predicted"] - 1),
+            "it is 1/lambda_max",
+            0.01 - np.abs(2 * stability["measured"] / stability["predicted"] - 1),
         ),
         Claim(
             "S10",
             f"descent tends to the flow as the step shrinks, with order 1 (L = {fitted}); "
             "margin 0.1 - |fitted order - 1|",
             0.1 - np.abs(fit_orders(orders)["order"] - 1),
+            "with order 2",
+            0.1 - np.abs(fit_orders(orders)["order"] - 2),
         ),
         Claim(
             "S11",
             "escape from alpha^L to X takes between escape_time(X, largest drift) and "
             "escape_time(X, least drift); margin |x - X|/X at these times",
             escape["margin"],
+            "it is over by escape_time(X, largest drift)",
+            -escape["early"],
         ),
         Claim(
             "S11",
             "late rate of the residual is the least eigenvalue of A diag(X') A^T at the limit "
             f"(L = {several}); margin 2 % - relative deviation",
             0.02 - np.abs(runs["measured_rate"] / runs["rate"] - 1),
+            "it is L times that, as for one tied factor",
+            0.02 - np.abs(runs["measured_rate"] / (runs["depth"] * runs["rate"]) - 1),
         ),
         Claim(
             "S11",
@@ -205,17 +213,23 @@ def checks(
             - np.abs(
                 [deep["rate"] - deep["rate_predicted"], deep["height"] - deep["height_predicted"]]
             ),
+            "the exponent of the rate is 2 % larger",
+            0.05 - np.abs(deep["rate"] - 1.02 * deep["rate_predicted"]),
         ),
         Claim(
             "S12",
             "depth 2, full and batch gradients: x = 2 a sinh(2 w + d) in every run, w in the "
             "range of A^T; margin 1e-9 - relative error",
             1e-9 - np.maximum(stochastic["identity_error"], stochastic["range_error"]),
+            "x = 2 alpha^2 sinh(2 w), as for the flow",
+            1e-9 - stochastic["plain_error"],
         ),
         Claim(
             "S12",
             "depth 2: the limit of (stochastic) descent is the flow's limit from the effective "
             "start a, d; margin 1e-6 - relative distance",
             1e-6 - stochastic["projection_error"],
+            "it is the flow's limit from alpha",
+            1e-6 - stochastic["flow_distance"],
         ),
     ]

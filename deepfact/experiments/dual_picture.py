@@ -1,4 +1,4 @@
-"""The dual picture of the flow: statements S2 and S3 seen through the dual variable."""
+"""The dual picture of the flow: D1 to D4 of the section "Dual picture" in docs/statements.md."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import numpy as np
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.factor_flow import factor_flow, initial_factors
+from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.experiments.approach import approach_limit
 from deepfact.experiments.barrier_method import barrier_path
 from deepfact.experiments.dual_curves import measure_curves
 from deepfact.experiments.dual_picture_figure import figure
+from deepfact.experiments.fits import relative_error
 from deepfact.experiments.instances import draw_problem, model_of_depth
 from deepfact.experiments.tables import from_rows, groups
 from deepfact.l1_minimisation import basis_pursuit
@@ -21,12 +23,14 @@ from deepfact.statuses import require
 __all__ = [
     "checks",
     "describe",
+    "euclidean_deviation",
     "factor_deviation",
     "figure",
     "measure_barrier",
     "measure_curves",
     "measure_trajectories",
     "projection_deviation",
+    "tied_deviation",
 ]
 
 
@@ -91,6 +95,51 @@ def projection_deviation(problem: Problem, model: DeepFactorization, path, rows)
     return worst
 
 
+def tied_deviation(problem: Problem, model: DeepFactorization, path) -> float:
+    """Compare a trajectory with the one that runs L times as fast.
+
+    That is the flow of one tied factor, x = u^L, with the same loss (S1).
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    model : DeepFactorization
+        The model, of finite depth L.
+    path : FlowResult
+        Its trajectory by `gradient_flow`.
+
+    Returns
+    -------
+    float
+        Largest ||x(t) - x(L t)|| over all times, relative to the last signal.
+    """
+    other = require(gradient_flow(problem, model, model.depth * path.times))
+    return float(np.max(np.linalg.norm(path.x - other.x, axis=1)) / np.linalg.norm(path.x[-1]))
+
+
+def euclidean_deviation(problem: Problem, path, rows) -> float:
+    """Compare points x(t) of a trajectory with Euclidean projections of its start.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    path : FlowResult
+        A trajectory.
+    rows : iterable of int
+        Which times.
+
+    Returns
+    -------
+    float
+        Largest relative difference ||x(t) - argmin{||z - x(0)|| : A z = A x(t)}||/||x(t)||.
+    """
+    pinv, start = np.linalg.pinv(problem.dense()), path.x[0]
+    nearest = [start + pinv @ (problem.dense() @ (path.x[k] - start)) for k in rows]
+    return max(relative_error(z, path.x[k]) for k, z in zip(rows, nearest, strict=True))
+
+
 def measure_trajectories(
     M: int,
     N: int,
@@ -124,7 +173,9 @@ def measure_trajectories(
         ``signed``, ``depth``, ``start``; ``distance`` to the limit at the last time; ``factors``,
         see `factor_deviation` (NaN where the depth is no integer >= 2); ``projection``, see
         `projection_deviation`, at five times; ``bound``, the smallest
-        (Q - lower bound)/Q over all times.
+        (Q - lower bound)/Q over all times. What rivals would have: ``to_minimiser``, the relative
+        distance from the last x(t) to basis pursuit's solution; ``tied``, see `tied_deviation`;
+        ``euclidean``, see `euclidean_deviation`; ``norm``, the smallest (||x(t)||_1 - Q)/Q.
     """
     rows = []
     streams = iter(np.random.SeedSequence(seed).spawn(2 * trials))
@@ -132,7 +183,8 @@ def measure_trajectories(
     for signed in (True, False):
         for _ in range(trials):
             problem = draw_problem(M, N, s, signed, np.random.default_rng(next(streams)))
-            Q = basis_pursuit(problem, nonnegative=not signed).lower_bound
+            best = basis_pursuit(problem, nonnegative=not signed)
+            Q = best.lower_bound
             for depth in depths:
                 model = model_of_depth(depth, start, signed)
                 run = approach_limit(problem, model, n_times)
@@ -148,6 +200,10 @@ def measure_trajectories(
                         ),
                         "projection": projection_deviation(problem, model, run["path"], places),
                         "bound": np.min(Q - run["lower_bound"]) / Q,
+                        "to_minimiser": relative_error(run["path"].x[-1], best.x),
+                        "tied": tied_deviation(problem, model, run["path"]) if integer else np.nan,
+                        "euclidean": euclidean_deviation(problem, run["path"], places),
+                        "norm": np.min(np.abs(run["path"].x).sum(axis=1) - Q) / Q,
                     }
                 )
     return from_rows(rows)
@@ -189,8 +245,9 @@ def measure_barrier(
         problem = draw_problem(M, N, s, signed, np.random.default_rng(next(streams)))
         best = basis_pursuit(problem, nonnegative=not signed)
         reference = barrier_path(problem, mus, signed)
+        beside = barrier_path(problem, 1.02 * np.asarray(mus), signed)
         products = N * (1 + signed)
-        for point, mu in zip(reference, mus, strict=True):
+        for point, other, mu in zip(reference, beside, mus, strict=True):
             model = DeepFactorization(np.inf, mu, signed=signed)
             limit = flow_limit(problem, model)
             require(limit)
@@ -205,6 +262,8 @@ def measure_barrier(
                     "mu": float(mu),
                     "products": products,
                     "deviation": error,
+                    "beside": relative_error(other, limit.x),
+                    "coordinates": abs(duality - N * mu) / (N * mu),
                     "identity": abs(duality - barrier_gap) / barrier_gap,
                     "gap": limit.gap / barrier_gap,
                     "above": (limit.l1_norm - best.value) / best.value,
@@ -241,7 +300,7 @@ def describe(trajectories: dict[str, np.ndarray]) -> str:
 def checks(
     trajectories: dict[str, np.ndarray], path: dict[str, np.ndarray], tolerance: float = 1e-6
 ) -> list[Claim]:
-    """Return what trajectories and log-barrier path say about S2 and S3.
+    """Return what trajectories and log-barrier path say about the dual picture.
 
     Parameters
     ----------
@@ -255,57 +314,75 @@ def checks(
     Returns
     -------
     list of Claim
-        Five of S2 and three of S3.
+        Two of D1, one of D2, two of D3 and three of D4, each with its rival.
     """
     allowed = f"{tolerance:.0e}".replace("e-0", "e-")
     factors = trajectories["factors"]
+    deep = trajectories["depth"] > 1
+    signed = path["signed"]
     return [
         Claim(
-            "S2",
+            "D1",
             "x(t) of the dual flow tends to the limit computed without time; "
             f"margin: {allowed} minus ||x(t_end) - x_inf||/||x_inf||",
             tolerance - trajectories["distance"],
+            "it tends to basis pursuit's solution itself",
+            tolerance - trajectories["to_minimiser"],
         ),
         Claim(
-            "S2",
+            "D2",
             "the dual flow in M variables and the flow of all factors give the same x(t); "
             f"margin: {allowed} minus the largest difference relative to ||x_inf||",
             tolerance - factors[np.isfinite(factors)],
+            "one tied factor, x = u^L, gives it too: L times as fast",
+            tolerance - trajectories["tied"][np.isfinite(factors)],
         ),
         Claim(
-            "S2",
+            "D1",
             "x(t) is the Bregman projection of x(0) to {A z = A x(t)}, at five times each; "
             f"margin: {allowed} minus the relative difference",
             tolerance - trajectories["projection"],
+            "the Euclidean projection, for depth above 1 too",
+            tolerance - trajectories["euclidean"][deep],
         ),
         Claim(
-            "S2",
+            "D3",
             "<y, nu(t)>/||A^T nu(t)||_inf <= Q at every time; "
             "margin: smallest difference relative to Q",
             trajectories["bound"],
+            "||x(t)||_1 >= Q at every time: x need not be feasible",
+            trajectories["norm"],
         ),
         Claim(
-            "S2",
+            "D3",
             "limit at infinite depth: lower_bound <= Q <= ||x_inf||_1; "
             "margin: smaller of the two differences relative to Q",
             np.minimum(path["above"], path["below"]),
+            f"||x_inf||_1 = Q at every mu, to {allowed}",
+            tolerance - path["above"],
         ),
         Claim(
-            "S3",
+            "D4",
             "the limit at infinite depth is on the log-barrier central path of basis pursuit's "
-            f"dual; margin: {allowed} minus the difference to a barrier method relative to "
+            f"dual, at mu; margin: {allowed} minus the difference to a barrier method relative to "
             "||x_inf||",
             tolerance - path["deviation"],
+            "it is the path's point at 1.02 mu",
+            tolerance - path["beside"],
         ),
         Claim(
-            "S3",
+            "D4",
             "on that path the sum of all products exceeds <y, eta> by N' mu; "
             f"margin: {allowed} minus the deviation relative to N' mu",
             tolerance - path["identity"],
+            "by N mu in the signed model too",
+            tolerance - path["coordinates"][signed],
         ),
         Claim(
-            "S3",
+            "D4",
             "at infinite depth the certified gap is at most N' mu; margin: 1 minus their ratio",
             1 - path["gap"],
+            "it is at most N' mu / 2",
+            0.5 - path["gap"],
         ),
     ]

@@ -34,8 +34,8 @@ def measure_escapes(
         Columns ``depth``, ``alpha``, ``target``, ``threshold``, ``earliest``, ``latest`` (the
         escape times at the drifts y - a and y - X, between which the true drift lies) and
         ``margin``: the smaller of (X - x(earliest))/X and (x(latest) - X)/X, less the integrator's
-        error. Left out: a >= X, and escapes too sharp for the integrator, whose own estimate then
-        exceeds 1e-3.
+        error; ``early``, the first of the two. Left out: a >= X, and escapes too sharp for the
+        integrator, whose own estimate then exceeds 1e-3.
     """
     y = np.asarray(targets, dtype=float)
     problem = Problem(np.eye(len(y)), y)
@@ -58,6 +58,6 @@ def measure_escapes(
                 early = (X[i] - path.x[first, i]) / X[i] - path.error[first]
                 late = (path.x[last, i] - X[i]) / X[i] - path.error[last]
                 margin = min(early, late) if path.status != "failed" else np.nan
-                rows.append([depth, alpha, y[i], threshold, earliest[i], latest[i], margin])
-    names = ("depth", "alpha", "target", "threshold", "earliest", "latest", "margin")
+                rows.append([depth, alpha, y[i], threshold, earliest[i], latest[i], margin, early])
+    names = ("depth", "alpha", "target", "threshold", "earliest", "latest", "margin", "early")
     return dict(zip(names, np.array(rows).reshape(-1, len(names)).T, strict=True))

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.measurements_figure import figure, figure_data
-from deepfact.experiments.recovery_fits import METHODS, fit_cuts, fit_growth
+from deepfact.experiments.recovery_fits import METHODS, chi_square, fit_cuts, fit_growth
 from deepfact.experiments.recovery_table import (
     TOLERANCE,
     join_tables,
@@ -229,9 +230,10 @@ def describe_grids(tables: dict[str, dict[str, np.ndarray]]) -> str:
     lines = []
     for kind, table in tables.items():
         grid = select(table, part="grid")
+        ran = grid["trials"][grid["nonzeros"] <= grid["measurements"]].sum()
         flat = int((grid["depth_1"] * (grid["measurements"] < grid["unknowns"])).sum())
         lines.append(
-            f"{kind} grid: {grid['trials'].sum()} instances; flow and basis pursuit differ on "
+            f"{kind} grid: {ran} instances with s <= M; flow and basis pursuit differ on "
             f"{grid['differ_2'].sum()} (L = 2, alpha = 1e{grid['log10_alpha_2'][0]:g}), "
             f"{grid['differ_3'].sum()} (L = 3, alpha = 1e{grid['log10_alpha_3'][0]:g});"
         )
@@ -280,7 +282,10 @@ def describe_scales(tables: dict[str, dict[str, np.ndarray]], scales: dict[str, 
 
 
 def checks(
-    tables: dict[str, dict[str, np.ndarray]], deep: float = 0.01, shallow: float = 0.05
+    tables: dict[str, dict[str, np.ndarray]],
+    scales: dict[str, np.ndarray],
+    deep: float = 0.01,
+    shallow: float = 0.1,
 ) -> list[Claim]:
     """Return what the recovery rates say about S14.
 
@@ -288,55 +293,86 @@ def checks(
     ----------
     tables : dict
         Of `measure_recovery`.
+    scales : dict
+        Of `measure_scales`, for the rival of depth 2.
     deep, shallow : float, optional
-        Shares of instances on which depth 3 (on the grid, default: 0.01) and depth 2 (on the cut,
-        default: 0.05) may disagree with basis pursuit.
+        Shares of instances on which depth 3 (in the transition of the grid, default: 0.01) and
+        depth 2 (in each cell of the cut, default: 0.1) may disagree with basis pursuit.
 
     Returns
     -------
     list of Claim
-        For each signal, one of each: 50 % points of the cut, their growth, depth 3 on the grid,
-        depth 2 on the cut.
+        For each signal, one of each: 50 % points of the cut, their growth, chi-square of the whole
+        curve, depth 3 on the grid, depth 2 on the cut; each with its rival.
     """
-    cuts, growths, grids, shares = [], [], [], []
+    cuts, growths, curves, grids, shares = [], [], [], [], []
     cut_fits, growth_fits = fit_cuts(tables), fit_growth(tables)
     for kind, table in tables.items():
         grid, cut, growth = (select(table, part=part) for part in ("grid", "cut", "growth"))
+        (other,) = set(KINDS) - {kind}
+        rival = f"N delta(s/N) of {other} signals"
+        fits = select(cut_fits, signal=kind)
         cuts.append(
             Claim(
                 "S14",
-                f"50 % point of recovery, {kind} cut: |measured - N delta(s/N)| within 2 sqrt(N/s)"
-                " + 3 standard errors + 1, L = 2, 3 and basis pursuit (margin relative)",
-                select(cut_fits, signal=kind)["margin"],
+                f"50 % point of recovery, {kind} cut: |measured - N delta(s/N)| within 3 standard"
+                " errors + 1, L = 2, 3 and basis pursuit (margin relative)",
+                fits["margin"],
+                rival,
+                fits["other_margin"],
                 instances=int(cut["trials"].sum()),
             )
         )
+        fits = select(growth_fits, signal=kind)
         growths.append(
             Claim(
                 "S14",
                 f"50 % point of depth 3 as N grows, {kind}, s fixed: |measured - N delta(s/N)|"
-                " within 2 sqrt(N/s) + 3 standard errors + 1 (margin relative to this)",
-                select(growth_fits, signal=kind)["margin"],
+                " within 3 standard errors + 1 (margin relative to this)",
+                fits["margin"],
+                rival,
+                fits["other_margin"],
                 instances=int(growth["trials"].sum()),
             )
         )
+        allowed = chi2.isf(1e-3, len(cut["trials"]))
+        curves.append(
+            Claim(
+                "S14",
+                f"recovery on the {kind} cut is Phi((M - N delta)/sigma), nothing fitted, L = 2, 3"
+                " and basis pursuit: chi-square below its 99.9 % quantile (margin relative)",
+                [1 - chi_square(cut, kind, method) / allowed for method in METHODS],
+                "with a transition half as wide",
+                [1 - chi_square(cut, kind, method, 0.5) / allowed for method in METHODS],
+                instances=int(cut["trials"].sum()),
+            )
+        )
+        rate = grid["basis_pursuit"] / grid["trials"]
+        band = select(grid, where=(rate >= 0.05) & (rate <= 0.95))
+        count = int(band["trials"].sum())
         grids.append(
             Claim(
                 "S14",
-                f"flow of depth 3 and basis pursuit disagree on at most {100 * deep:g} % of the "
-                f"{kind} grid's instances (margin: {deep:g} - share)",
-                [deep - int(grid["differ_3"].sum()) / int(grid["trials"].sum())],
-                instances=int(grid["trials"].sum()),
+                f"where basis pursuit recovers 5 to 95 % of the {kind} grid's cells, depth 3 and it"
+                f" disagree on at most {100 * deep:g} % of the instances"
+                f" (margin: {deep:g} - share)",
+                [deep - int(band["differ_3"].sum()) / count] if count else [np.nan],
+                "depth 1 too",
+                [deep - int(band["differ_1"].sum()) / count] if count else [np.nan],
+                instances=max(count, 1),
             )
         )
+        largest = select(scales, signal=kind, log10_alpha=scales["log10_alpha"].max())
         shares.append(
             Claim(
                 "S14",
                 f"depth 2 at alpha = 1e{cut['log10_alpha_2'][0]:g} and basis pursuit disagree on at"
-                f" most {100 * shallow:g} % of the {kind} cut's instances"
+                f" most {100 * shallow:g} % of the instances of any cell of the {kind} cut"
                 f" (margin: {shallow:g} - share)",
-                [shallow - float(cut["differ_2"].sum() / cut["trials"].sum())],
+                shallow - cut["differ_2"] / cut["trials"],
+                f"alpha = 1e{largest['log10_alpha'][0]:g} is small enough",
+                shallow - largest["differ"] / largest["trials"],
                 instances=int(cut["trials"].sum()),
             )
         )
-    return [*cuts, *growths, *grids, *shares]
+    return [*cuts, *growths, *curves, *grids, *shares]

@@ -193,16 +193,18 @@ def measure_stochastic(
         ``projection_error`` (relative distance between the last iterate and the limit of the flow
         with the map `TwoLayerMap`), ``residual``, ``largest_step``, ``error`` (relative distance
         to the sparse signal), ``flow_error`` (the same for the flow from alpha), and
-        ``mean_shrinking``, ``most_shrinking``: mean and least of log10(a/alpha^2).
+        ``mean_shrinking``, ``most_shrinking``: mean and least of log10(a/alpha^2). What
+        rivals would have, as relative distances from the last iterate: ``plain_error`` of
+        2 alpha^2 sinh(2 w), ``flow_distance`` of the flow's limit from alpha.
     """
-    problems, stable, flow_errors, streams = [], [], [], []
+    problems, stable, flows, streams = [], [], [], []
     model = DeepFactorization(2, alpha)
     for stream in np.random.SeedSequence(seed).spawn(trials):
         draw, *rest = stream.spawn(1 + len(batches) * len(fractions))
         problem = gaussian_problem(*size, seed=draw)
         problems.append(problem)
         stable.append(stable_step(problem, model))
-        flow_errors.append(relative_error(flow_limit(problem, model).x, problem.x_true))
+        flows.append(flow_limit(problem, model).x)
         streams.append(rest)
     cases = list(itertools.product(range(trials), range(len(batches)), range(len(fractions))))
     runs = {}
@@ -234,9 +236,11 @@ def measure_stochastic(
                 run.residual,
                 run.largest_step,
                 relative_error(run.x, problems[trial].x_true),
-                flow_errors[trial],
+                relative_error(flows[trial], problems[trial].x_true),
                 np.mean(shrinking),
                 np.min(shrinking),
+                relative_error(2 * alpha**2 * np.sinh(2 * run.w), run.x),
+                relative_error(flows[trial], run.x),
             ]
         )
     names = (
@@ -252,5 +256,7 @@ def measure_stochastic(
         "flow_error",
         "mean_shrinking",
         "most_shrinking",
+        "plain_error",
+        "flow_distance",
     )
     return dict(zip(names, np.array(rows, dtype=float).T, strict=True))

@@ -130,35 +130,40 @@ def describe_certificates(flows: dict[str, dict[str, np.ndarray]]) -> str:
 
 
 def checks(flows: dict[str, dict[str, np.ndarray]]) -> list[Claim]:
-    """Return what the limits of depth 2 and more say about S2 and S3.
+    """Return what the limits of depth 2 and more say about D3 and S3.
 
     Parameters
     ----------
     flows : dict
-        Of `measure_flows`.
+        Of `measure_flows`, depths 1 and 2 among the depths.
 
     Returns
     -------
     list of Claim
-        One of S2, one of S3.
+        One of D3, one of S3, each with its rival.
     """
     deep = select(flows["depths"], where=flows["depths"]["depth"] >= 2)
+    one, two = (select(flows["depths"], depth=depth) for depth in (1, 2))
     Q = deep["Q"]
     above = (deep["l1_norm"] - Q) / Q
     below = (deep["Q_lower"] - deep["lower_bound"]) / Q
     several = counted(deep["depth"])
     return [
         Claim(
-            "S2",
+            "D3",
             f"lower_bound <= Q <= ||x_inf||_1 for {several} factors; margin: smaller of the "
             "two differences relative to Q",
             np.minimum(above, below),
+            "||x_inf||_1 = Q, to 1e-6",
+            1e-6 - above,
         ),
         Claim(
             "S3",
             f"||x_inf||_1 - Q is at most its bound for {several} factors; margin: 1 minus "
             "their ratio",
             1 - (deep["l1_norm"] - Q) / deep["bound"],
+            "with one factor the excess is at most the bound for two",
+            1 - (one["l1_norm"] - one["Q"]) / two["bound"],
         ),
     ]
 

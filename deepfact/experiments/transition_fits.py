@@ -122,16 +122,15 @@ def binomial_interval(
     return np.where(recovered == 0, 0.0, lower), np.where(recovered == trials, 1.0, upper)
 
 
-def threshold_tolerance(N: int, s: int, error: float) -> float:
+def threshold_tolerance(error: float) -> float:
     """Return how far the measured 50 % point may lie from N delta(s/N).
 
-    N delta(s/N) exceeds the statistical dimension by at most 2 sqrt(N/s) (Amelunxen, Lotz, McCoy,
-    Tropp 2014); three standard errors of the fit and one measurement for rounding are added.
+    Three standard errors of the fit, and one measurement for rounding. The proven bound on what N
+    delta(s/N) exceeds the statistical dimension by, 2 sqrt(N/s) (Amelunxen, Lotz, McCoy, Tropp
+    2014), is far from what happens, and not needed.
 
     Parameters
     ----------
-    N, s : int
-        Unknowns and nonzeros.
     error : float
         Standard error of the fitted 50 % point.
 
@@ -144,4 +143,4 @@ def threshold_tolerance(N: int, s: int, error: float) -> float:
     -----
     Statement S14 of ``docs/statements.md``.
     """
-    return float(2 * np.sqrt(N / s) + 3 * error + 1)
+    return float(3 * error + 1)

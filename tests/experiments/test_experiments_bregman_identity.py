@@ -65,6 +65,7 @@ def test_checks(table):
     assert failures(claims) == 5 * [False]
     assert [len(claim.margins) for claim in claims] == 5 * [6]
     assert {claim.statement for claim in claims} == {"S1"}
+    assert all(claim.rival and np.min(claim.rival_margins) < 0 for claim in claims)
 
 
 def test_each_check_fails_on_its_own_number(table):

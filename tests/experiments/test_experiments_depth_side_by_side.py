@@ -64,19 +64,21 @@ def test_limits(limits):
 
 
 def failures(claims):
-    return [not claim.check("x").holds for claim in claims]
+    return [not claim.check("x").worst_margin >= 0 for claim in claims]
 
 
 def test_each_check_of_the_limits_fails_on_its_own_number(limits):
     claims = experiment.checks(limits)
-    assert failures(claims) == 4 * [False]
-    assert [claim.margins.size for claim in claims] == [2, 16, 12, 12]
-    assert claims[1].claim.startswith("the limits of one, two, three and infinitely many factors")
+    assert failures(claims) == 3 * [False]
+    assert all(np.min(claim.rival_margins) < 0 for claim in claims[:2])
+    small = experiment.measure_limits(7, 14, 2, [1e-12], [1, 2], trials=2, seed=0)
+    assert all(claim.check("x").holds for claim in experiment.checks(small))
+    assert [claim.margins.size for claim in claims] == [2, 12, 12]
+    assert "for two, three and infinitely many factors" in claims[1].claim
     wrong = {
-        "least_squares": (1, 1.0, [True, False, False, False]),
-        "residual": (3, 1.0, [False, True, False, False]),
-        "below": (3, -1.0, [False, False, True, False]),
-        "above": (3, 1e9, [False, False, False, True]),
+        "least_squares": (1, 1.0, [True, False, False]),
+        "below": (3, -1.0, [False, True, False]),
+        "above": (3, 1e9, [False, False, True]),
     }
     for name, (depth, value, expected) in wrong.items():
         bad = limits | {name: np.where(limits["depth"] == depth, value, limits[name])}
@@ -85,7 +87,7 @@ def test_each_check_of_the_limits_fails_on_its_own_number(limits):
 
 def test_checks_of_the_tour(flows):
     claims = tour.checks(flows)
-    assert [claim.statement for claim in claims] == ["S2", "S3"]
+    assert [claim.statement for claim in claims] == ["D3", "S3"]
     assert [claim.margins.size for claim in claims] == [2, 2]
     assert failures(claims) == [False, False]
     depths = flows["depths"]
@@ -138,7 +140,9 @@ def test_counted():
 
 
 def test_bound_of_infinite_depth_is_that_of_its_start():
-    assert depth_runs.s3_bound(2.0, 5, np.inf, 1e-3) == df.theory.l1_gap_bound(2.0, 5, np.inf, 1e-3)
+    assert depth_runs.s3_bound(2.0, 5, np.inf, 1e-3) == df.theory.l1_gap_bound_sharp(
+        2.0, 5, np.inf, 1e-3
+    )
     assert depth_runs.s3_bound(2.0, 5, 1, 1e-3) == np.inf
 
 

@@ -203,6 +203,7 @@ def test_each_check_fails_on_its_own_number(orders, stability, escape, plateaus,
     claims = experiment.checks(**tables)
     assert [claim.statement for claim in claims] == 2 * ["S10"] + 3 * ["S11"] + 2 * ["S12"]
     assert failures(claims) == 7 * [False]
+    assert all(claim.rival and np.min(claim.rival_margins) < 0 for claim in claims)
     assert [claim.check("x").instances for claim in claims] == [4, 2, 8, 7, 2, 2, 2]
     first = {name: np.arange(len(next(iter(t.values())))) == 0 for name, t in tables.items()}
     wrong = {

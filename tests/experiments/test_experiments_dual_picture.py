@@ -44,7 +44,8 @@ def test_barrier(path):
 
 def test_each_check_fails_on_its_own_number(trajectories, path):
     claims = experiment.checks(trajectories, path)
-    assert [claim.statement for claim in claims] == 5 * ["S2"] + 3 * ["S3"]
+    assert [c.statement for c in claims] == ["D1", "D2", "D1", "D3", "D3", "D4", "D4", "D4"]
+    assert all(claim.rival and np.min(claim.rival_margins) < 0 for claim in claims)
     assert all(claim.check("04_dual_picture").holds for claim in claims)
     assert claims[1].check("04_dual_picture").instances == 2
     assert len({claim.claim for claim in claims}) == len(claims)

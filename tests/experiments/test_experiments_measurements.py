@@ -3,11 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 from deepfact.experiments import measurements as experiment
 from deepfact.experiments.recovery_fits import fit_cuts, fit_growth
 from deepfact.experiments.tables import select
+from deepfact.theory import recovery_threshold, recovery_window
 
 ARGUMENTS = {
     "seed": 0,
@@ -68,13 +69,14 @@ def test_fits_are_of_the_right_rows(tables):
 
 
 def failures(claims):
-    return [not claim.check("x").holds for claim in claims]
+    return [not claim.check("x").worst_margin >= 0 for claim in claims]
 
 
-def test_each_check_fails_on_its_own_number(tables):
-    claims = experiment.checks(tables)
-    assert failures(claims) == 8 * [False]
-    assert [claim.check("x").instances for claim in claims] == [30, 30, 60, 60, 32, 32, 30, 30]
+def test_each_check_fails_on_its_own_number(tables, scales):
+    claims = experiment.checks(tables, scales)
+    assert failures(claims) == 10 * [False]
+    instances = [claim.check("x").instances for claim in claims]
+    assert instances[:6] + instances[8:] == [30, 30, 60, 60, 30, 30, 30, 30]
     table = tables["signed"]
     cut, grid, growth = (table["part"] == part for part in ("cut", "grid", "growth"))
 
@@ -87,18 +89,43 @@ def test_each_check_fails_on_its_own_number(tables):
         }
 
     wrong = {
-        0: late(cut, "basis_pursuit"),
-        2: late(growth, "depth_3"),
-        4: {"differ_3": table["differ_3"] + grid},
-        6: {"differ_2": table["differ_2"] + cut},
+        (0, 4): late(cut, "basis_pursuit"),
+        (2,): late(growth, "depth_3"),
+        (6,): {"differ_3": table["differ_3"] + grid},
+        (8,): {"differ_2": table["differ_2"] + cut},
     }
-    for place, change in wrong.items():
+    for places, change in wrong.items():
         bad = tables | {"signed": table | change}
-        assert failures(experiment.checks(bad)) == [k == place for k in range(8)], place
+        failed = failures(experiment.checks(bad, scales))
+        assert failed == [k in places for k in range(10)], places
 
 
-def test_claims_print_the_init_scale_of_the_data(tables):
-    assert "depth 2 at alpha = 1e-200 and" in experiment.checks(tables)[6].claim
+def test_rivals_are_refuted_where_there_are_instances_enough(tables, scales):
+    """Counts that follow the predicted curve on 10,000 instances a cell, and no other."""
+    exact = {}
+    for kind, table in tables.items():
+        N, s = table["unknowns"], table["nonzeros"]
+        chance = np.array(
+            [
+                ndtr(
+                    (M - recovery_threshold(k, n, kind != "signed"))
+                    / recovery_window(k, n, kind != "signed")
+                )
+                if part != "grid"
+                else np.nan
+                for part, M, n, k in zip(table["part"], table["measurements"], N, s, strict=True)
+            ]
+        )
+        new = {"trials": np.full(len(N), 10**4)}
+        for method in ("depth_2", "depth_3", "basis_pursuit"):
+            new[method] = np.where(np.isnan(chance), 5000, np.rint(1e4 * np.nan_to_num(chance)))
+        exact[kind] = table | new | {"differ_1": np.full(len(N), 5000)}
+    claims = experiment.checks(exact, scales)
+    assert all(claim.check("x").holds for claim in claims)
+
+
+def test_claims_print_the_init_scale_of_the_data(tables, scales):
+    assert "depth 2 at alpha = 1e-200 and" in experiment.checks(tables, scales)[8].claim
     assert "L = 2, alpha = 1e-200" in experiment.describe_grids(tables)
 
 
