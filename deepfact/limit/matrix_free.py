@@ -6,8 +6,8 @@ The pairs (product, slack) come down to their curve as in `deepfact.limit.interi
   instead, (delta/D + A^T A) dx = A^T (y - A x) + (delta/D) f, by conjugate gradients. Its first
   term is a diagonal that stands for all entries off the support, so that delta/D + mean of
   diag(A^T A) is a good preconditioner: few products a step (Fountoulakis, Gondzio and Zhlobich,
-  arXiv:1208.5435), where columns have about equal length: `deepfact.limit.equilibrated`. Where it
-  is slow, `deepfact.limit.conjugate_gradients` draws columns for a better one. The dual variable's
+  arXiv:1208.5435), where columns have about equal length: ``equilibrated.py``. Where it
+  is slow, ``conjugate_gradients.py`` draws columns for a better one. The dual variable's
   step is (y - A x - A dx)/delta, and no other product is needed, for y - A x and A^T (y - A x)
   follow linearly;
 * steps are bold: a slack that would vanish is held back alone, and in the signed model p and q

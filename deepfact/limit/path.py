@@ -24,12 +24,12 @@ def interior_point_path(
     theta: float,
     signed: bool,
 ) -> list[InteriorPointResult]:
-    """Solve the interior-point equations for a sequence of init scales, each from those before.
+    """Solve ``interior_point``'s equations for a sequence of init scales, each from those before.
 
     The dual k nu and the signal are extrapolated in log a, and Newton steps mend the rest with the
     last factorisation as long as it serves, which is rescaled: on the support D grows like
     a^(-theta), off it like a. Where that fails, with a new one; where that fails too, the scale is
-    solved by `deepfact.limit.interior_point.interior_point`.
+    solved by ``interior_point``.
 
     Parameters
     ----------
