@@ -110,7 +110,7 @@ lock: ## resolve both lock files anew (needs uv)
 	$(COMPILE) --extra peers --constraints requirements.lock --output-file benchmarks/requirements.lock
 
 clean: ## remove what the workflow and the tests make, but no committed file and not the environment
-	rm -rf build results logs .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf build results logs .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 distclean: clean ## remove the environment as well
 	rm -rf $(VENV) $(PEERS) deepfact.egg-info

@@ -83,6 +83,17 @@ class DeepFactorization(MirrorMap):
         object.__setattr__(self, "signed", bool(self.signed))
         object.__setattr__(self, "_log_alpha", log_alpha)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DeepFactorization):
+            return NotImplemented
+        if self.depth == other.depth == 1:  # where alpha and signed play no role
+            return True
+        same = (self.depth, self.signed) == (other.depth, other.signed)
+        return same and np.array_equal(self._log_alpha, other._log_alpha)
+
+    def __hash__(self) -> int:
+        return hash((self.depth, self.depth == 1 or self.signed))
+
     @property
     def theta(self) -> float:
         """Deformation theta = 1 - 2/L of the exponential: 0 for L = 2, 1 for infinite depth."""

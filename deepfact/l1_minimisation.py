@@ -10,7 +10,8 @@ from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.arguments import as_count, as_real_array, as_real_number
-from deepfact.l1_program import FEASIBLE, Program, proposal
+from deepfact.l1_program import FEASIBLE, Program
+from deepfact.l1_solutions import proposal
 from deepfact.problem import Problem
 
 _ACCURATE = 1e-6  # certified relative gap up to which a solution is called optimal
@@ -38,7 +39,9 @@ class BasisPursuitResult:
     residual : float
         Relative residual norm(A x - y)/norm(y) (0 for y = 0; NaN where there is no minimiser).
     status : str
-        "optimal", "inaccurate", "infeasible" or "failed".
+        "optimal" (each equation holds to 1e-9 of the sizes of its terms, or the residual norm is
+        at most noise_level + 1e-9 norm(y), and the value is within 1e-6 of its lower bound),
+        "inaccurate", "infeasible" or "failed".
     message : str
         The reason for the status, in words.
 
@@ -201,6 +204,8 @@ def _solve(program, solver) -> BasisPursuitResult:
     if program.norm_y <= program.sigma:
         reason = "y = 0" if program.norm_y == 0 else "norm(y) <= noise_level"
         return _result(program, np.zeros(N), np.zeros(M), f"{reason}: the minimiser is 0")
+    if program.raised:
+        return _failed(program, "the sizes of weights and columns differ too much for float64")
     if not program.A.any():
         return _infeasible(program, program.y, 1.0)
     x, eta, words = proposal(program, solver)

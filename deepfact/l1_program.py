@@ -1,4 +1,4 @@
-"""The convex program of basis pursuit, scaled; proposals of its solution and bounds on its value.
+"""The convex program of basis pursuit, scaled, with bounds on its value.
 
 Rows (where A x = y must hold exactly) and columns are scaled by powers of two, so that no entry is
 rounded and the solvers' absolute tolerances mean the same everywhere.
@@ -6,15 +6,11 @@ rounded and the solvers' absolute tolerances mean the same everywhere.
 
 from __future__ import annotations
 
-import math
-import warnings
-
 import numpy as np
-from scipy.linalg import LinAlgError, lu_factor, lu_solve, qr, solve_triangular
+
+from deepfact.error_free import accurate_products, split
 
 FEASIBLE = 1e-9  # relative residual of each row up to which A x = y is taken to hold
-_FINISHED = 1e-11  # relative gap at which no better basis is sought
-_PIVOTS = 300  # steps of the simplex method from the solver's answer
 _EPS = np.finfo(np.float64).eps
 _TINY = np.finfo(np.float64).smallest_subnormal
 
@@ -30,8 +26,11 @@ class Program:
         self.ky, self.kw = _top(y, self.rows), _top(w, self.columns)
         self.A = np.ldexp(A, self.rows[:, None] + self.columns - self.kA)
         self.y = np.ldexp(y, self.rows - self.ky)
-        self.w = np.maximum(np.ldexp(w, self.columns - self.kw), 1e-290)
+        w = np.ldexp(w, self.columns - self.kw)
+        self.w = np.maximum(w, 1e-290)  # solvers cannot tell smaller ones from 0
+        self.raised = bool(np.any(self.w > w))  # then it is no longer the caller's program
         self.abs_A = np.abs(self.A)
+        self.A_parts = split(self.A)
         self.norm_y = float(np.linalg.norm(self.y))
         row = int(self.rows[0]) if noise_level else 0
         self.sigma = float(np.ldexp(noise_level, row - self.ky)) if self.norm_y else 0.0
@@ -86,18 +85,23 @@ class Program:
     def bound(self, eta, sigma=None):
         """Return a lower bound on the optimal value and the feasible dual vector behind it.
 
-        (M + 3) eps times the sum of absolute values is twice the a-priori bound on the error of a
-        sum of M products in any order; the spare half covers the rounding of the bound itself, the
-        scaling of eta, and y within its own rounding.
+        The rounding errors of A^T eta and <y, eta> are bounded by `accurate_products`. Terms eps
+        times the sum of absolute values allow for the rounding of the scaled eta, and of y;
+        factors 1 + 4 eps cover the rounding of the bound itself.
         """
         sigma = self.sigma if sigma is None else sigma
         M = len(eta)
-        c = self.A.T @ eta
-        error = (M + 3) * _EPS * (self.abs_A.T @ np.abs(eta)) + M * _TINY
+        top = np.max(np.abs(eta))
+        if not 0 < top < np.inf:
+            return 0.0, np.zeros(M)
+        eta = np.ldexp(eta, -np.frexp(top)[1])
+        c, error = accurate_products(self.A_parts, eta)
+        error += _EPS * (1 + M * _EPS) * (self.abs_A.T @ np.abs(eta))
         reach = c + error if self.nonnegative else np.abs(c) + error
         scale = float(np.max(reach / self.w)) * (1 + 4 * _EPS)
-        size = float(np.abs(self.y) @ np.abs(eta))
-        product = float(self.y @ eta) - (M + 3) * _EPS * size - M * _TINY
+        product, error = accurate_products(split(self.y[:, None]), eta)
+        size = float(np.abs(self.y) @ np.abs(eta)) * (1 + M * _EPS)
+        product = float(product[0] - error[0]) - 2 * _EPS * size
         if sigma:
             norm = float(np.linalg.norm(eta)) * (1 + (M + 3) * _EPS)
             product -= sigma * norm * (1 + 4 * _EPS)
@@ -134,246 +138,3 @@ def _equilibrium(A, separately):
         top = np.max(log + rows[:, None], axis=0)
         columns = np.where(np.isfinite(top), -np.round(top), 0.0)
     return rows.astype(int), columns.astype(int)
-
-
-def proposal(program, solver):
-    """Return the best primal and dual vectors found and the solver's word.
-
-    Parameters
-    ----------
-    program : Program
-        The scaled program, with y not 0 and A not 0.
-    solver : str
-        Name of an installed cvxpy solver.
-
-    Returns
-    -------
-    tuple
-        The signal (None where there is none), the dual vector, both of the scaled program, and
-        words of the solver.
-    """
-    x, duals, words = _by_solver(program, program.A, program.y, solver)
-    if x is None:
-        candidates, duals = [], [np.zeros(len(program.y))]
-    else:
-        candidates = [x]
-    best = _best(program, candidates, duals)
-    if x is not None:
-        for tolerance in (1e-12, 1e-10, 1e-8, 1e-6, 1e-4):
-            support = np.abs(x) > tolerance * np.max(np.abs(x))
-            found = _on_support(program, x, best[1], support)
-            if found is not None:
-                candidates.append(found[0])
-                duals.append(found[1])
-                best = _best(program, candidates, duals)
-            if best[2] <= _FINISHED:
-                return best[0], best[1], words
-    if program.sigma or best[2] <= _FINISHED:
-        return best[0], best[1], words
-    # Independent rows; a basis, from there by the simplex method; orthonormal rows at last.
-    _, triangle, order = qr(program.A.T, mode="economic", pivoting=True)
-    sizes = np.abs(np.diag(triangle))
-    rows = np.sort(order[: np.count_nonzero(sizes > 1e-14 * sizes[0])])
-    if x is not None:
-        _add(_simplex(program, rows, x, best[1]), candidates, duals)
-        best = _best(program, candidates, duals)
-        if best[2] <= _FINISHED:
-            return best[0], best[1], words
-    basis, triangle = qr(program.A[rows].T, mode="economic")
-    y = solve_triangular(triangle, program.y[rows], trans="T")
-    again, others, _ = _by_solver(program, basis.T, y, solver)
-    if again is not None:
-        eta = np.zeros(len(program.y))
-        for other in others:
-            lifted = np.zeros(len(program.y))
-            lifted[rows] = solve_triangular(triangle, other)
-            duals.append(lifted)
-        eta = _best(program, [*candidates, again], duals)[1]
-        candidates.append(again)
-        _add(_simplex(program, rows, again, eta), candidates, duals)
-    best = _best(program, candidates, duals)
-    return best[0], best[1], words
-
-
-def _add(found, candidates, duals):
-    if found is not None:
-        candidates.append(found[0])
-        duals.append(found[1])
-
-
-def _best(program, candidates, duals):
-    """Return the best of the candidates (or None), of the duals, and the badness of the former."""
-    eta = max(duals, key=lambda e: program.bound(e)[0])
-    bound = program.bound(eta)[0]
-    if not candidates:
-        return None, eta, np.inf
-    x = min(candidates, key=lambda x: program.badness(x, bound))
-    return x, eta, program.badness(x, bound)
-
-
-def _by_solver(program, A, y, solver):
-    """Return x, dual vectors and the solver's word for the program with this A and y."""
-    import cvxpy as cp  # on first use: it takes seconds
-
-    M, N = A.shape
-    split = not program.nonnegative
-    B = np.hstack([A, -A]) if split else A
-    size = float(program.w.max())
-    cost = np.concatenate([program.w, program.w]) if split else program.w
-    p = cp.Variable(B.shape[1], nonneg=True)
-    constraint = cp.SOC(program.sigma, B @ p - y) if program.sigma else B @ p == y
-    convex = cp.Problem(cp.Minimize((cost / size) @ p), [constraint])
-    options = {}
-    if solver == "HIGHS":
-        # Presolve finds nothing in a dense matrix, and costs as much as the simplex method.
-        options["highs_options"] = {
-            "presolve": "off",
-            "log_to_console": False,
-            "primal_feasibility_tolerance": 1e-10,
-            "dual_feasibility_tolerance": 1e-10,
-        }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            convex.solve(solver=solver, **options)
-        except (cp.error.SolverError, ValueError, ArithmeticError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
-            return None, [], f"{solver} ended without a solution: {reason}"
-    words = f"{solver}: {convex.status}"
-    if p.value is None or not np.isfinite(p.value).all():
-        return None, [], words
-    q = np.maximum(p.value, 0.0)
-    x = q[:N] - q[N:] if split else q
-    duals = [np.zeros(M)]
-    if program.sigma:
-        duals.append(y - A @ x)
-    elif constraint.dual_value is not None:
-        nu = np.asarray(constraint.dual_value, dtype=np.float64).ravel() * size
-        if np.isfinite(nu).all():
-            duals += [nu, -nu]
-    return x, duals, words
-
-
-def _on_support(program, x, eta, support):
-    """Return x and eta from a support and the signs of x; entries that turn sign are left out.
-
-    None where the columns are dependent or nothing is left.
-    """
-    sign = np.sign(x)
-    for _ in range(30):
-        if not 0 < np.count_nonzero(support) <= len(program.y):
-            return None
-        target = program.w[support] * sign[support]
-        Q, R = qr(program.A[:, support], mode="economic")
-        diagonal = np.abs(np.diag(R))
-        if diagonal.min() <= 1e-13 * diagonal.max():
-            return None
-        new, dual = np.zeros_like(x), eta
-        if program.sigma:  # A_S^T r = t target, norm(r) = sigma
-            lift = solve_triangular(R, target, trans="T")
-            outside = program.y - Q @ (Q.T @ program.y)
-            room = program.sigma**2 - float(outside @ outside)
-            if room <= 0:
-                return None
-            t = math.sqrt(room) / float(np.linalg.norm(lift))
-            new[support] = solve_triangular(R, Q.T @ program.y - t * lift)
-            dual = (outside + t * (Q @ lift)) / t
-        else:
-            for _ in range(3):  # later steps remove the rounding errors of the first
-                new[support] += solve_triangular(R, Q.T @ program.missing(new))
-                rest = target - program.A[:, support].T @ dual
-                dual = dual + Q @ solve_triangular(R, rest, trans="T")
-        turned = support & (new * sign < 0)
-        price = program.A.T @ dual / program.w
-        excess = price if program.nonnegative else np.abs(price)
-        wanted = ~support & (excess > 1 + 1e-9)
-        if not program.sigma:
-            return None if np.any(turned) else (new, dual)
-        if not np.any(turned) and not np.any(wanted):
-            return new, dual
-        # An active set: one column in, or those out whose sign has turned.
-        if np.any(turned):
-            support = support & ~turned
-        else:
-            j = int(np.argmax(np.where(wanted, excess, 0.0)))
-            support = support.copy()
-            support[j], sign[j] = True, np.sign(price[j])
-    return new, dual
-
-
-def _simplex(program, rows, x, eta):
-    """Return x and eta of a basis found by the simplex method that begins near x (None: none)."""
-    A, y, w = program.A[rows], program.y[rows], program.w
-    slack = w - (A.T @ eta[rows] if program.nonnegative else np.abs(A.T @ eta[rows]))
-    order = np.lexsort((slack / w, -np.abs(x)))
-    basis = _independent(A, order)
-    if len(basis) < len(rows):
-        return None
-    sign = None
-    for _ in range(_PIVOTS):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                factor = lu_factor(A[:, basis])
-        except (LinAlgError, RuntimeWarning, ValueError):
-            return None
-        value = _refined(factor, A[:, basis], y)
-        if sign is None:
-            sign = np.where(value < 0, -1.0, 1.0)
-            noise = 1e-12 * np.max(np.abs(value))
-            if program.nonnegative:
-                if np.any(value < -1e-7 * np.max(np.abs(value))):
-                    return None
-                sign[:] = 1.0
-            else:  # an entry of 0 takes the sign that suits the dual vector at hand
-                small = np.abs(value) <= noise
-                price = A[:, basis].T @ eta[rows]
-                sign = np.where(small & (price < 0), -1.0, np.where(small, 1.0, sign))
-        dual = _refined(factor, A[:, basis], w[basis] * sign, transposed=True)
-        price = (A.T @ dual) / w
-        price[basis] = 0.0
-        reach = price if program.nonnegative else np.abs(price)
-        entering = int(np.argmax(reach))
-        if reach[entering] <= 1 + 1e-12:
-            new, full = np.zeros(len(w)), np.zeros(len(program.y))
-            if program.nonnegative:
-                value = np.maximum(value, 0.0)
-            new[basis], full[rows] = value, dual
-            return new, full
-        s = 1.0 if price[entering] > 0 else -1.0
-        move = s * sign * lu_solve(factor, A[:, entering])
-        held = np.maximum(sign * value, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            steps = np.where(move > 1e-11 * np.max(np.abs(move)), held / move, np.inf)
-        if not np.isfinite(steps.min()):
-            return None
-        out = int(np.argmin(steps))
-        basis[out], sign[out] = entering, s
-    return None
-
-
-def _independent(A, order):
-    """Return as many columns as A has rows, independent, the first of ``order`` preferred."""
-    M = len(A)
-    Q, chosen = np.zeros((M, 0)), []
-    for j in order:
-        column = A[:, j]
-        rest = column - Q @ (Q.T @ column)
-        rest = rest - Q @ (Q.T @ rest)
-        size = np.linalg.norm(rest)
-        if size > 1e-12 * np.linalg.norm(column) and size > 0:
-            Q = np.column_stack([Q, rest / size])
-            chosen.append(int(j))
-            if len(chosen) == M:
-                break
-    return np.array(chosen)
-
-
-def _refined(factor, B, target, transposed=False):
-    """Return the solution of B z = target (B^T z = target) with residuals in extended precision."""
-    wide = (B.T if transposed else B).astype(np.longdouble)
-    z = lu_solve(factor, target, trans=int(transposed))
-    for _ in range(3):
-        rest = (target - wide @ z).astype(np.float64)
-        z = z + lu_solve(factor, rest, trans=int(transposed))
-    return z

@@ -256,7 +256,7 @@ def phase_transition(
     stamp = _stamp(N, settings)
     if checkpoint is not None:
         Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        with Path(checkpoint).open("a+", encoding="utf-8") as file:
+        with Path(checkpoint).open("a+", encoding="utf-8", errors="replace") as file:
             file.seek(0)
             done = _finished(file, stamp, len(methods))
     for M, s in cells:

@@ -9,6 +9,7 @@ from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.dynamics.near_limit import slowest_rate
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
+from deepfact.statuses import require
 
 __all__ = ["approach_limit", "dual_bounds", "slowest_rate", "time_grid"]
 
@@ -99,8 +100,8 @@ def approach_limit(problem: Problem, model: DeepFactorization, n_times: int) -> 
     """
     limit = flow_limit(problem, model)
     path = gradient_flow(problem, model, time_grid(problem, model, limit.x, n_times))
-    if not (limit.success and path.success):
-        raise RuntimeError(f"flow_limit: {limit.message}; gradient_flow: {path.message}")
+    require(limit)
+    require(path)
     distance = np.linalg.norm(path.x - limit.x, axis=1) / np.linalg.norm(limit.x)
     lower_bound = dual_bounds(problem, path.dual, model.signed or model.depth == 1)
     return {"limit": limit, "path": path, "distance": distance, "lower_bound": lower_bound}

@@ -16,6 +16,7 @@ from deepfact.experiments.tables import groups, join, select
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem, gaussian_problem
+from deepfact.statuses import require
 
 __all__ = [
     "checks",
@@ -140,8 +141,8 @@ def _follow(
     limit = flow_limit(problem, model)
     times = time_grid(problem, model, limit.x, n_times)
     path = gradient_flow(problem, model, times)
-    if not (limit.success and path.success):
-        raise RuntimeError(f"flow_limit: {limit.message}; gradient_flow: {path.message}")
+    require(limit)
+    require(path)
     points = feasible_vectors(problem, model.signed, rng) | {"limit": limit.x}
     if np.isinf(model.depth) and not model.signed:  # F(0) is infinite
         del points["basis pursuit"]

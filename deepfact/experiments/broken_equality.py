@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from scipy.stats import binomtest
 
 from deepfact.checks import Claim
 from deepfact.dynamics.factor_flow import factor_flow
 from deepfact.experiments.looks import LOOKS
 from deepfact.experiments.signed_weights import signed_weighted_minimiser
 from deepfact.experiments.tables import from_rows, groups, join, select, series
+from deepfact.experiments.transition_fits import binomial_interval
 from deepfact.experiments.two_factors import single_products
 from deepfact.problem import gaussian_problem
 from deepfact.rates import single_product_weights
+from deepfact.statuses import require
 
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
 
@@ -132,8 +133,7 @@ def measure_recovery(
                 unit = (scale ** (2 - depth) if depth > 2 else -np.log(scale)) / drift
                 times = np.append(0.0, np.geomspace(0.1, 300.0, 20) * unit)
                 path = factor_flow(problem, scale * shape, times=times, rtol=1e-6)
-                if not path.success:
-                    raise RuntimeError(f"factor_flow: {path.message}")
+                require(path)
                 best = plain
                 if depth > 2:
                     (up, um), (vp, vm) = (single_product_weights(group) for group in shape)
@@ -153,25 +153,6 @@ def measure_recovery(
                     }
                 )
     return from_rows(rows)
-
-
-def binomial_interval(counts: np.ndarray, trials: int) -> np.ndarray:
-    """Return Wilson's 95 % intervals of success rates.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (K,)
-        Numbers of successes.
-    trials : int
-        Number of trials behind each.
-
-    Returns
-    -------
-    ndarray of shape (2, K)
-        Lower and upper ends.
-    """
-    intervals = [binomtest(int(k), trials).proportion_ci(method="wilson") for k in counts]
-    return np.array([[each.low for each in intervals], [each.high for each in intervals]])
 
 
 def describe_random_factors(deep: dict[str, np.ndarray]) -> str:
@@ -307,7 +288,7 @@ def figure_data(
         spreads = [spread for spread, _ in cells]
         trials = len(cells[0][1]["found"])
         counts = np.array([here["found"].sum() for _, here in cells])
-        low, high = binomial_interval(counts, trials)
+        low, high = binomial_interval(counts, trials, method="wilson")
         expected = np.array([here["predicted"].sum() for _, here in cells]) / trials
         lines = {"rate": counts / trials, "low": low, "high": high, "predicted": expected}
         for name, y in lines.items():

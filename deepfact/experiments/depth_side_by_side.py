@@ -12,6 +12,7 @@ from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
+from deepfact.statuses import require
 
 __all__ = ["checks", "describe", "figure", "figure_data", "measure_flows", "measure_limits"]
 
@@ -56,8 +57,7 @@ def measure_limits(
         for depth in depths:
             for start in starts:
                 limit = flow_limit(problem, model_of_depth(depth, start))
-                if not limit.success:
-                    raise RuntimeError(f"flow_limit: {limit.message}")
+                require(limit)
                 rows.append(
                     {
                         "instance": trial,

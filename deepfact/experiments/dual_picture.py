@@ -58,8 +58,7 @@ def factor_deviation(problem: Problem, model: DeepFactorization, path) -> float:
     """
     factors = initial_factors(model, problem.N)
     other = factor_flow(problem, factors, signed=model.signed, times=path.times)
-    if not other.success:
-        raise RuntimeError(f"factor_flow: {other.message}")
+    require(other)
     return float(np.max(np.linalg.norm(path.x - other.x, axis=1)) / np.linalg.norm(path.x[-1]))
 
 
@@ -91,8 +90,7 @@ def projection_deviation(problem: Problem, model: DeepFactorization, path, rows)
     for k in rows:
         x = path.x[k]
         projection = flow_limit(Problem(problem.A, problem.dense() @ x), model)
-        if not projection.success:
-            raise RuntimeError(f"flow_limit: {projection.message}")
+        require(projection)
         worst = max(worst, float(np.linalg.norm(projection.x - x) / np.linalg.norm(x)))
     return worst
 
@@ -252,8 +250,7 @@ def measure_barrier(
         for point, other, mu in zip(reference, beside, mus, strict=True):
             model = DeepFactorization(np.inf, mu, signed=signed)
             limit = flow_limit(problem, model)
-            if not limit.success:
-                raise RuntimeError(f"flow_limit: {limit.message}")
+            require(limit)
             logs = [log for log in model.log_products_of(limit.x) if log is not None]
             barrier_gap = products * mu
             duality = np.sum(np.exp(logs)) - problem.y @ (mu * limit.dual)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
@@ -22,6 +23,7 @@ from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
 from deepfact.recovery import recovery_trial
+from deepfact.statuses import require
 
 __all__ = [
     "checks",
@@ -43,7 +45,7 @@ __all__ = [
 KINDS = ("signed", "nonnegative")
 
 
-def measure_recovery(workers: int = 1, **arguments: object) -> dict[str, dict[str, np.ndarray]]:
+def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, np.ndarray]]:
     """Measure recovery rates of signed and of nonnegative vectors.
 
     Parameters
@@ -112,7 +114,7 @@ def depth_two_by_scale(
 
     Raises
     ------
-    ArithmeticError
+    RuntimeError
         If a limit does not converge.
 
     Notes
@@ -130,8 +132,7 @@ def depth_two_by_scale(
         for k, scale in enumerate(scales):
             model = DeepFactorization(2, signed=not nonnegative, log_alpha=float(scale))
             limit = flow_limit(problem, model)
-            if not limit.success:
-                raise ArithmeticError(f"depth 2: {limit.message}")
+            require(limit)
             error = np.linalg.norm(limit.x - problem.x_true)
             recovered = error <= TOLERANCE * np.linalg.norm(problem.x_true)
             counts["recovered"][k] += recovered

@@ -11,6 +11,7 @@ from deepfact.deep_factorization import DeepFactorization
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import LimitResult, flow_limit
 from deepfact.problem import Problem
+from deepfact.statuses import require
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +133,7 @@ def limit_from(
     """
     model = DeepFactorization(depth, log_alpha=np.log(start) / depth)
     limit = flow_limit(problem, model)
-    if not limit.success:
-        raise RuntimeError(f"flow_limit: {limit.message}")
+    require(limit)
     return limit, model
 
 

@@ -214,8 +214,9 @@ def share_cells(parts: list[tuple], chunk: int, chunks: int) -> list[tuple]:
 
 def _append(rows: dict[str, list], part: str, result: PhaseTransition, made: tuple) -> None:
     for k in range(len(result.M)):
-        values = (part, result.N, result.M[k], result.s[k], result.trials)
-        values += (*result.recovered[k], *result.disagreements[k], result.lp_solves[k], *made)
+        cell = (part, result.N, result.M[k], result.s[k], result.trials)
+        found = (*result.recovered[k], *result.disagreements[k], result.lp_solves[k])
+        values = (*cell, *found, *made)
         for name, value in zip(COLUMNS, values, strict=True):
             rows[name].append(value)
 

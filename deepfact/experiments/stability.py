@@ -247,7 +247,7 @@ def measure_stability(
     for group in itertools.product(depths, (False, True)):
         here = [k for k, (depth, _, signed) in enumerate(cases) if (depth, signed) == group]
         measured[here] = measured_stable_steps(
-            *([each[k] for k in here] for each in (problems, models, [move for _, move in streams]))
+            [problems[k] for k in here], [models[k] for k in here], [streams[k][1] for k in here]
         )
     columns = np.array(cases, dtype=float).T
     predicted = np.array([stable_step(*pair) for pair in zip(problems, models, strict=True)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, ndtri
 from scipy.stats import beta
 
 __all__ = ["LogisticFit", "binomial_interval", "logistic_fit", "threshold_tolerance"]
@@ -82,9 +82,9 @@ def logistic_fit(M: np.ndarray, recovered: np.ndarray, trials: np.ndarray) -> Lo
 
 
 def binomial_interval(
-    recovered: np.ndarray, trials: np.ndarray, level: float = 0.95
+    recovered: np.ndarray, trials: np.ndarray, level: float = 0.95, method: str = "exact"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Clopper-Pearson interval of a success probability.
+    """Return a confidence interval of a success probability.
 
     Parameters
     ----------
@@ -92,14 +92,31 @@ def binomial_interval(
         Successes and instances.
     level : float, optional
         Confidence level (default: 0.95).
+    method : str, optional
+        "exact", the interval of Clopper and Pearson, which has at least this level (default), or
+        "wilson", that of Wilson, which has it on average.
 
     Returns
     -------
     tuple of ndarray
         Lower and upper ends.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
     """
     recovered, trials = np.asarray(recovered), np.asarray(trials)
     tail = (1 - level) / 2
+    if method == "wilson":
+        z, share = ndtri(1 - tail), recovered / trials
+        centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+        root = np.sqrt((share * (1 - share) + z**2 / (4 * trials)) / trials)
+        half = z / (1 + z**2 / trials) * root
+        lower, upper = centre - half, centre + half
+        return np.where(recovered == 0, 0.0, lower), np.where(recovered == trials, 1.0, upper)
+    if method != "exact":
+        raise ValueError(f'method must be "exact" or "wilson", got {method!r}')
     lower = beta.ppf(tail, np.maximum(recovered, 0.5), trials - recovered + 1)
     upper = beta.ppf(1 - tail, recovered + 1, np.maximum(trials - recovered, 0.5))
     return np.where(recovered == 0, 0.0, lower), np.where(recovered == trials, 1.0, upper)

@@ -9,6 +9,7 @@ from deepfact.dynamics.factor_flow import factor_flow
 from deepfact.experiments.tables import from_rows
 from deepfact.problem import Problem, gaussian_problem
 from deepfact.rates import sign_change_time
+from deepfact.statuses import require
 
 INTEGRATION = 1e-8
 """What integration and interpolation may add to a time, relative to it."""
@@ -107,8 +108,7 @@ def single_products(problem: Problem, factors: np.ndarray, times: np.ndarray, rt
         If the integration fails.
     """
     path = factor_flow(problem, factors, signed=False, times=times, rtol=rtol)
-    if not path.success:
-        raise RuntimeError(f"factor_flow: {path.message}")
+    require(path)
     return path
 
 

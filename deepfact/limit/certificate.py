@@ -8,18 +8,17 @@ import numpy as np
 
 from deepfact.deep_factorization import deformed_exponent
 from deepfact.limit.face import TIGHT, solve_face
-from deepfact.limit.rows import row_residual
+from deepfact.limit.rows import BELOW, CONSISTENT, row_residual
 
 _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
-_MET = 1e-10  # every row has |A x - y|_i <= _MET (|A||x| + |y|)_i
-_BELOW = 1e-4  # where 1e-10 of it is rounding of the largest entry
-_MEND = 1e-12  # rows that are off by more than this part are mended first
-_ON_CURVE = 1e-7  # products are off their curve by less than this part of the largest
+_MET = 1e-13  # every independent row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MEND = 1e-14  # rows that are off by more than this part are mended first
+_ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
-_DETERMINED = 1e-9  # entries above this part of the largest have at least six digits
+_DETERMINED = 1e-7  # entries above this part of the largest have at least six digits
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class LimitResult:
     dual : ndarray of shape (M,)
         nu = int_0^inf (y - A x(t)) dt, so that x_inf = X(A^T nu).
     l1_norm : float
-        ||x||_1, rounded up by what rounding and the residual could hide: never below Q.
+        ||x||_1, rounded up by what rounding and the residual could hide: not below Q, but for what
+        the rounding of y itself could change of Q.
     lower_bound : float
         <y, nu>/||A^T nu||_inf (positive model: / max (A^T nu)_i), less what the rounding of y and
         of the products could add: never above the minimal l1 norm Q. Of the projected measurements
@@ -50,8 +50,9 @@ class LimitResult:
     message : str
         The same in words.
     determined : ndarray of bool, shape (N,)
-        Which entries of x the stored data determine to six digits: those above 1e-9 of the largest.
-        Smaller ones answer to the rounding of y.
+        Which entries of x the stored data determine to six digits: those above 1e-7 of the largest,
+        in units in which the columns of A have norms near 1. Smaller ones may answer to the
+        rounding of y.
     """
 
     x: np.ndarray
@@ -134,13 +135,17 @@ def interior_answer(scaled, model, found) -> Answer:
             held = found.slacks > TIGHT
         v = signs * (rate * (B.T @ found.eta))
         by_dual = np.exp(found.log_a + deformed_exponent(v, theta))
-        off = np.abs(np.where(held, by_dual - p, 0.0)).max()
-        if row_residual(B, x, target) > _MEND:
+        size = p * scaled.d  # what is small in scaled columns may be a large entry of x
+        off = np.abs(np.where(held, by_dual * scaled.d - size, 0.0)).max()
+        # Where columns or rates differ by much, small products may be large entries of x.
+        uneven = scaled.norms.max() > 8 * scaled.norms.min() or scaled.d.max() > 8 * scaled.d.min()
+        if uneven or row_residual(B, x, target) > _MEND:
             slope = (1 + theta) * np.log(p) - theta * found.log_a
             weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
-    proved = bool(proved and off <= _ON_CURVE * p.max())
+    near = row_residual(B, x, target) <= _MET
+    proved = bool(proved and near and off <= _ON_CURVE * size.max())
     etas = (found.eta, found.bound)
     return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved)
 
@@ -183,12 +188,17 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
     # A projection may be far below y in some rows, and is known to the rounding of y there.
     size = np.maximum(np.abs(image), np.abs(y))
     # Rows of entries below rounding of the signal are known to that rounding only.
-    z = np.abs(x / scaled.d).max(initial=0.0)
-    size = size + _BELOW * z / scaled.r
-    good = np.isfinite(x).all() and row_residual(A, x, image, size) <= _MET
+    z = np.abs(x / scaled.d)
+    size = size + BELOW * np.max(scaled.norms * z) / scaled.r
+    kept = scaled.rows.kept
+    good = np.isfinite(x).all() and row_residual(A, x, image, size) <= (
+        _MET if len(kept) == len(A) else CONSISTENT
+    )
+    if good and len(kept) < len(A):  # the other rows follow, as far as these determine them
+        good = row_residual(A[kept], x, image[kept], size[kept]) <= _MET
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
-        l1_norm = _upper(scaled, x, image)
+        l1_norm = _upper(scaled, x, image, answer.etas, model.positive)
         lower = _first_bound(scaled, answer.etas, model.positive)
     status = met if answer.proved and good else "stalled"
     what = "nonnegative " if model.positive else ""
@@ -198,8 +208,7 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
         "of the loss",
         "stalled": f"no convergence after {answer.work} factorisations: x is not the limit",
     }
-    size = np.abs(x)
-    determined = size > _DETERMINED * size.max()
+    determined = z > _DETERMINED * z.max()
     return LimitResult(
         x=x,
         dual=answer.dual,
@@ -214,8 +223,12 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
     )
 
 
-def _upper(scaled, x, image) -> float:
-    """Return a bound of Q from above: ||x||_1 and what mends A x = y."""
+def _upper(scaled, x, image, etas, positive: bool) -> float:
+    """Return a bound of Q from above: ||x||_1 and what mends A x = y.
+
+    The minimum as a function of y has the dual variable as slope: what is missing costs
+    <|y - A x|, |eta|>, more than its least-norm correction where entries must stay positive.
+    """
     # Extended precision, where the machine has it, for the entries that decide the last digits.
     A = scaled.A
     large = np.abs(x) > 1e-4 * np.abs(x).max()
@@ -224,14 +237,19 @@ def _upper(scaled, x, image) -> float:
     # What the support can mend it does, so that no entry of a positive signal changes its sign.
     missing = np.ldexp(scaled.r * missing, scaled.exponent)[scaled.rows.kept]
     B = scaled.rows.reduced
-    correction = 0.0
+    correction, whole = 0.0, missing
     if missing.any():
         support = np.flatnonzero(np.abs(x) > 1e-6 * np.abs(x).max())
         if len(support) <= len(B):
             mended = np.linalg.lstsq(B[:, support], missing, rcond=None)[0]
             missing = missing - B[:, support] @ mended
             correction = np.abs(mended * scaled.d[support]).sum()
+        cost = 0.0
+        if positive and etas and etas[0].any():
+            top = np.max((B.T @ etas[0]) / scaled.d)
+            cost = np.abs(etas[0]) @ np.abs(whole) / top if top > 0 else 0.0
         z, _ = scaled.rows.solve(missing)
+        correction = max(correction, cost)
         correction = np.ldexp(correction + np.abs(z * scaled.d).sum(), -scaled.exponent)
     total = np.abs(x).sum(dtype=np.longdouble) + 1.01 * correction
     return float(np.nextafter(float(total), np.inf))

@@ -8,6 +8,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 MAX_ITERATIONS = 200  # of one system
 _SLOW = 30  # iterations after which columns of A are drawn for a better preconditioner
 _COUPLED = 20.0  # those whose entry of the diagonal is below this multiple of their squared length
+_BY_COLUMNS, _SMALL = 1000, 1e-9  # up to so many columns a Gram matrix; E of more is at least that
 _MAX_FACTOR = 2000  # rows of a matrix that is factorised as a preconditioner
 
 
@@ -56,8 +57,10 @@ def _precondition(A, diagonal, mean):
     if B is None:
         return None
     inner = diagonal[chosen]
-    by_rows = len(chosen) > M  # then (E + B B^T)^-1 = E^-1 - E^-1 B (1 + B^T E^-1 B)^-1 B^T E^-1
-    root = 1 / np.sqrt(inner)
+    by_rows = len(chosen) > max(M, _BY_COLUMNS)
+    # (E + B B^T)^-1 = E^-1 - E^-1 B (1 + B^T E^-1 B)^-1 B^T E^-1 cancels where E is small. Such
+    # entries of E are dwarfed by B B^T and may be raised: this is a preconditioner.
+    root = 1 / np.sqrt(np.maximum(inner, _SMALL))
     if by_rows:
         scaled = (
             root[:, None] * B if isinstance(B, np.ndarray) else B.multiply(root[:, None]).tocsr()

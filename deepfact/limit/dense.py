@@ -11,7 +11,7 @@ from deepfact.limit.certificate import Answer, LimitResult, interior_answer, jud
 from deepfact.limit.dual_newton import dual_newton
 from deepfact.limit.interior_point import interior_point
 from deepfact.limit.nonnegative import always_zero, nearest_point
-from deepfact.limit.rows import CONSISTENT, Rows, equilibrate, independent_rows, row_residual
+from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independent_rows, row_residual
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
@@ -107,7 +107,8 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
     least, least_dual = rows.solve(target[rows.kept])
     consistent, image = True, y
     if len(rows.kept) < len(y):
-        consistent = row_residual(B, least, target) <= CONSISTENT
+        size = np.abs(target) + BELOW * np.max(norms * np.abs(least))
+        consistent = row_residual(B, least, target, size) <= CONSISTENT
         if not consistent:
             # The loss counts the rows as they are.
             weight = r.max() / r
@@ -149,6 +150,19 @@ def dense_limit(
     deformed = model.deformation is not None
     scaled = scale_problem(A, y, columns=deformed)
     still = model.signal(np.zeros(A.shape[1]))
+    seen = scaled.norms > 0
+    if seen.any() and not seen.all():  # a zero column's coordinate stays where it starts
+        start = replace(start, x=start.x[seen]) if start is not None else None
+        part = dense_limit(A[:, seen], y, model.restrict(seen), start)
+        x = still.copy()
+        x[seen] = part.x
+        answer = Answer(x, part.dual, (), part.iterations, part.status != "stalled")
+        whole = judge(scaled, model, answer, part.status, A @ x)
+        upper = float(np.nextafter(part.l1_norm + np.abs(still[~seen]).sum(), np.inf))
+        return replace(
+            whole, status=part.status, message=part.message, l1_norm=upper,
+            lower_bound=part.lower_bound, gap=upper - part.lower_bound,
+        )  # fmt: skip
     nothing = len(scaled.rows.kept) == 0  # A = 0
     if nothing and y.any():
         image = np.zeros(len(y))
@@ -214,17 +228,26 @@ def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> An
     if start is not None:
         z = np.ldexp(start.x / scaled.d, scaled.exponent)
         guess = z, (start.dual / scaled.r)[scaled.rows.kept]
-    found = interior_point(
+    found = _from_above(scaled, model, guess)
+    answer = interior_answer(scaled, model, found)
+    if guess is None or answer.proved:
+        return answer
+    # Where a start does not lead to a dual that holds every product, the path itself does.
+    cold = interior_answer(scaled, model, _from_above(scaled, model))
+    return replace(cold, work=answer.work + cold.work)
+
+
+def _from_above(scaled, model, guess=None):
+    return interior_point(
         scaled.rows.reduced,
         scaled.target,
         scaled.least,
-        scaled.log_product(model),  # type: ignore[arg-type]
-        scaled.rate(model),  # type: ignore[arg-type]
+        scaled.log_product(model),
+        scaled.rate(model),
         model.deformation,
         not model.positive,
         guess,
     )
-    return interior_answer(scaled, model, found)
 
 
 def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
@@ -281,7 +304,36 @@ def by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> 
     return replace(answer, etas=())
 
 
-METHODS = (by_interior_point, by_unscaled_columns, by_dual_newton)
+def by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:  # noqa: ARG001
+    """Take the only solution, where the rank is N (statement S6).
+
+    Parameters
+    ----------
+    scaled : ScaledProblem
+        The problem.
+    model : MirrorMap
+        The parametrisation.
+    start : LimitResult, optional
+        A first guess (default: none); not used.
+
+    Returns
+    -------
+    Answer or None
+        What was found, not judged yet; None where there are other solutions, or this one has an
+        entry that a positive model does not reach.
+    """
+    if len(scaled.rows.kept) < scaled.A.shape[1]:
+        return None
+    x = scaled.signal(scaled.least)
+    if model.positive and not x.min() > 0:
+        return None
+    with np.errstate(over="ignore"):
+        w = np.nan_to_num(model.potential_gradient(x))
+        eta = np.linalg.solve((scaled.rows.reduced / scaled.d).T, w)
+    return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), 1, True)
+
+
+METHODS = (by_uniqueness, by_interior_point, by_unscaled_columns, by_dual_newton)
 """What `solve` tries, in this order; each returns None where it does not apply."""
 
 
@@ -301,7 +353,8 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
         columns = np.ones(A.shape[1], dtype=bool)
     if columns.any():
         part = scaled if feasible else scale_problem(scaled.A[:, columns], image)
-        zero = always_zero(part.rows.reduced, part.target)
+        power = 1.0 - (model.deformation or 0.0)
+        zero = always_zero(part.rows.reduced, part.target, part.d, power)
         columns[np.flatnonzero(columns)[zero]] = False
     if columns.all():
         return stalled

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from deepfact.arguments import check_fit
+from deepfact.arguments import as_real_number, check_fit
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.certificate import LimitResult, interior_answer, judge
 from deepfact.limit.dense import dense_limit, scale_problem
-from deepfact.limit.interior_point import interior_point_path
 from deepfact.limit.matrix_free import operator_limit
+from deepfact.limit.path import interior_point_path
 from deepfact.mirror_map import MirrorMap
-from deepfact.problem import Problem
+from deepfact.problem import DENSE_ENTRIES, Problem
 
-_DENSE_LIMIT = 2**24  # entries of a LinearOperator's matrix that are still formed: 128 MiB
+_DENSE_LIMIT = DENSE_ENTRIES  # of a LinearOperator's matrix that is still formed
 
 
 @np.errstate(over="ignore", invalid="ignore")  # without a solution the dual diverges
-def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = None) -> LimitResult:
+def flow_limit(
+    problem: Problem,
+    model: MirrorMap,
+    start: LimitResult | None = None,
+    tolerance: float | None = None,
+) -> LimitResult:
     """Compute lim x(t) of the gradient flow: the minimiser of D_F(z, x(0)) over A z = y.
 
     Solves y = A X(A^T nu), the optimality condition of the smooth convex dual
@@ -37,6 +43,10 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     start : LimitResult, optional
         The limit of the same problem for another depth or init scale, as a first guess
         (default: none). From depth 2 to a larger one it saves most factorisations.
+    tolerance : float, optional
+        Relative residual ||A x - y||/||y|| up to which data without an exact solution count as
+        solvable, for data that are rounded or noisy: the limit is then that of their projection,
+        and "converged" (default: none, the rounding of float64).
 
     Returns
     -------
@@ -48,10 +58,11 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     Raises
     ------
     TypeError
-        If ``problem``, ``model`` or ``start`` is of another type.
+        If ``problem``, ``model``, ``start`` or ``tolerance`` is of another type.
     ValueError
-        If alpha's length does not fit, ``start`` is of another size, or a LinearOperator too large
-        to form its matrix has no adjoint or comes with a model that is no `DeepFactorization`.
+        If alpha's length does not fit, ``tolerance`` is negative, ``start`` is of another size, or
+        a LinearOperator too large to form its matrix has no adjoint or comes with a model that is
+        no `DeepFactorization`; if an operator's rmatvec is not the adjoint of its matvec.
 
     Notes
     -----
@@ -66,6 +77,8 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
     'converged'
     """
     check_fit(problem, model)
+    if tolerance is not None:
+        tolerance = as_real_number("tolerance", tolerance, minimum=0.0)
     if not isinstance(start, LimitResult | None):
         raise TypeError(f"start must be a LimitResult, got {type(start).__name__}")
     if start is not None and (len(start.x), len(start.dual)) != (problem.N, problem.M):
@@ -79,8 +92,10 @@ def flow_limit(problem: Problem, model: MirrorMap, start: LimitResult | None = N
                 f"problem.A must have at most {_DENSE_LIMIT} entries to be formed as a matrix, "
                 f"got {problem.M} x {problem.N}, or model must be a DeepFactorization"
             )
-        return _from_products(operator_limit(problem.A, problem.y, model))
-    return dense_limit(problem.dense(), problem.y, model, start)
+        result = _from_products(operator_limit(problem.A, problem.y, model))
+    else:
+        result = dense_limit(problem.dense(), problem.y, model, start)
+    return _accuracy_said(result, problem.precision, tolerance)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -167,6 +182,24 @@ def _relative_rate(model: DeepFactorization):
     """Return k divided by its largest entry."""
     log_rate = np.asarray(model.log_rate)
     return np.exp(log_rate - log_rate.max())
+
+
+def _accuracy_said(result: LimitResult, precision: float, tolerance: float | None) -> LimitResult:
+    """Return the result with what its residual means for data of this precision and tolerance."""
+    status, message = result.status, result.message
+    if status == "infeasible" and tolerance is not None and result.residual <= tolerance:
+        status = "converged"
+        message = (
+            f"x is the limit and solves A x = y to the relative residual {result.residual:.2g}"
+        )
+    if precision > np.finfo(np.float64).eps:
+        message += (
+            f"; the data have a rounding unit of {precision:.2g} and were consistent to "
+            f"{result.residual:.2g}"
+        )
+        if status == "infeasible":
+            message += " (see tolerance)"
+    return replace(result, status=status, message=message)
 
 
 def _from_products(result) -> LimitResult:

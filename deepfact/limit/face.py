@@ -130,8 +130,10 @@ def _along(Z, p, c, log_a, theta):
     size = 1 / c
     ones = Z.T @ size
     terms = np.abs(Z).T @ size
-    doubt = np.where(np.abs(ones) <= _NOTHING * terms, 0.0, _ROUNDING * terms)
-    ones = np.where(doubt > 0, ones, 0.0)
+    # Z is known to rounding of 1, whatever its entries: with unequal rates that matters.
+    exact = np.abs(ones) <= _NOTHING * terms
+    doubt = np.where(exact, 0.0, _ROUNDING * np.linalg.norm(size))
+    ones = np.where(exact, 0.0, ones)
     left, before = np.inf, np.inf
     for _ in range(60):
         sigma = np.exp(theta * (log_a - np.log(p)))
@@ -153,5 +155,6 @@ def _along(Z, p, c, log_a, theta):
         if length == 1.0 and (left <= 1e-15 or 1e-3 > left >= 0.5 * before):
             break
         before = left if length == 1.0 else np.inf
+    doubt = doubt + _ROUNDING * np.linalg.norm(np.exp(theta * (log_a - np.log(p))) / c)
     unknown = Z @ np.linalg.solve(R, np.linalg.solve(R.T, doubt / theta))
     return p, max(left, float(np.abs(unknown).max() / p.max()))

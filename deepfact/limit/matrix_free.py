@@ -6,8 +6,10 @@ The pairs (product, slack) come down to their curve as in `deepfact.limit.interi
   instead, (delta/D + A^T A) dx = A^T (y - A x) + (delta/D) f, by conjugate gradients. Its first
   term is a diagonal that stands for all entries off the support, so that delta/D + mean of
   diag(A^T A) is a good preconditioner: few products a step (Fountoulakis, Gondzio and Zhlobich,
-  arXiv:1208.5435). The dual variable's step is (y - A x - A dx)/delta, and no other product is
-  needed, for y - A x and A^T (y - A x) follow linearly;
+  arXiv:1208.5435), where columns have about equal length: `deepfact.limit.equilibrated`. Where it
+  is slow, `deepfact.limit.conjugate_gradients` draws columns for a better one. The dual variable's
+  step is (y - A x - A dx)/delta, and no other product is needed, for y - A x and A^T (y - A x)
+  follow linearly;
 * steps are bold: a slack that would vanish is held back alone, and in the signed model p and q
   are raised together where one would vanish, which changes no signal. Where that does not
   converge, cautious steps of one length for all follow;
@@ -19,7 +21,7 @@ See "Numerics" in ``docs/statements.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -30,8 +32,8 @@ from deepfact.limit.conjugate_gradients import (
     conjugate_gradients,
     least_norm,
 )
+from deepfact.limit.curve import Curve
 from deepfact.limit.equilibrated import Equilibrated, Products
-from deepfact.limit.interior_point import _Curve
 
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
@@ -153,7 +155,7 @@ def _interior_point(A, y, model, bold):
     if model.theta > 0:  # below rounding of the signal a has no effect
         log_a = np.maximum(log_a, -max(80.0, 30.0 / model.theta))
     signs = np.array([[1.0], [-1.0]])[: 2 if model.signed else 1]
-    curve = _Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
+    curve = Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
     x, y = x / scale, y / scale
     p = np.maximum(signs * x, 0.0) + np.maximum(np.abs(x).mean(), 2 * np.exp(log_a))
     zero = np.zeros_like(p)
@@ -273,26 +275,31 @@ def _finish(A, y, st, curve, free, mean):
     Each delta is so small that a step leaves a thousandth of y - A x, if the dual variable moves
     by what is missing on the curve.
     """
-    v = curve.signs * (curve.rate * A.adjoint(st.eta))  # afresh, for the steps have added rounding
-    st = _State(st.p, st.s, v, 1 - curve.theta * v, st.eta, st.error, st.pulled)
+    st = replace(st)
+    _pull(A, st, curve)
     on = _on(curve, st)
     free = free | (on > st.p)
     st.p = np.where(free, st.p, on)
     x = curve.signal(st.p)
     _measure(A, y, st, x)
-    size, cap, best = np.linalg.norm(y), np.inf, (np.inf, np.inf)
-    for _ in range(10):
+    size, cap, best, fresh = np.linalg.norm(y), np.inf, (np.inf, np.inf), True
+    for _ in range(20):
         if not np.isfinite(x).all():
             return None
         drift = np.where(free, curve.above(st.p, st.v, st.sigma), 0.0)
-        matters = np.maximum(st.p, _on(curve, st)) > _NEGLIGIBLE * st.p.max()
+        sizes = np.maximum(st.p, _on(curve, st)) * A.columns  # of the signal as it was given
+        matters = sizes > _NEGLIGIBLE * (st.p * A.columns).max()
         error, off = np.linalg.norm(st.error) / size, np.abs(drift).max(initial=0.0, where=matters)
         tolerance = _OFF_CURVE * max(1.0, np.abs(st.v).max())
         if error < 0.5 * _RESIDUAL and off < tolerance:
-            return x, st.eta
+            if fresh:
+                return x, st.eta
+            _pull(A, st, curve)
+            fresh = True
+            continue
         if not (error < 0.1 * best[0] or off < 0.1 * best[1]):
             return None
-        best = error, off
+        best, fresh = (error, off), False
         lag = curve.lag(st.p)
         weight = np.maximum(curve.rate * st.p / lag, 1e-100)
         D, columns = weight.sum(0), free.any(axis=0)
@@ -321,6 +328,12 @@ def _finish(A, y, st, curve, free, mean):
         if not np.abs(x - predicted).sum() < 1e-12 * np.abs(x).sum():
             _measure(A, y, st, x)
     return None
+
+
+def _pull(A, st, curve) -> None:
+    """Compute v from the dual variable afresh, for steps add rounding."""
+    st.v = curve.signs * (curve.rate * A.adjoint(st.eta))
+    st.sigma = 1 - curve.theta * st.v
 
 
 def _on(curve, st):

@@ -7,6 +7,8 @@ from scipy.optimize import linprog, nnls
 
 from deepfact.limit.rows import CONSISTENT, row_residual
 
+_ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
+
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     """Compute a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
@@ -35,14 +37,10 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     try:
         z, _ = nnls(A, y)
     except RuntimeError:  # out of iterations
-        return np.zeros(A.shape[1]), 0.0
+        z = np.zeros(A.shape[1])
     norms = np.linalg.norm(A, axis=0)
-    # nnls works with A^T A: from its support, least squares in A itself.
-    support = np.flatnonzero(z > 0)
-    if len(support):
-        solution = np.linalg.lstsq(A[:, support] / norms[support], y, rcond=None)[0]
-        if np.all(solution > 0):
-            z[support] = solution / norms[support]
+    norms = np.where(norms > 0, norms, 1.0)
+    z = _polished(A / norms, y, z * norms) / norms
     missing = y - A @ z
     distance = np.linalg.norm(missing)
     pull = A.T @ missing
@@ -53,7 +51,32 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
     return z * (size / unit), float(distance * size) if optimal and not near else 0.0
 
 
-def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _polished(A, y, z):
+    """Go on from nnls, which works with A^T A, by Lawson and Hanson's steps in A itself."""
+    support = z > 0
+    for _ in range(3 * A.shape[1]):
+        while support.any():
+            goal = np.zeros(len(z))
+            goal[support] = np.linalg.lstsq(A[:, support], y, rcond=None)[0]
+            falling = support & (goal <= 0)
+            if not falling.any():
+                z = goal
+                break
+            share = np.full(len(z), np.inf)
+            share[falling] = z[falling] / (z[falling] - goal[falling])
+            out = int(np.argmin(share))
+            z = np.where(support, z + share[out] * (goal - z), 0.0)
+            z[out], support[out] = 0.0, False
+        missing = y - A @ z
+        pull = np.where(support, 0.0, A.T @ missing)
+        new = int(np.argmax(pull))
+        if pull[new] <= 1e-13 * np.linalg.norm(missing) + 1e-15 * np.linalg.norm(y):
+            break
+        support[new] = True
+    return z
+
+
+def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) -> np.ndarray:
     """Return which coordinates vanish on all of {z >= 0 : B z = y}.
 
     Such a set has a certificate, a vector m with B^T m >= 0, positive on the set, and <y, m> = 0.
@@ -65,6 +88,11 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
         Independent rows.
     y : ndarray of shape (M,)
         Right side.
+    unit : ndarray of shape (N,)
+        What an entry 1 of z is worth in the signal.
+    power : float
+        2/L: the flow weighs small entries by their powers, so that the deeper it is, the nearer to
+        0 an entry must be to count as 0.
 
     Returns
     -------
@@ -83,6 +111,7 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
         b_eq=np.zeros(M),
         bounds=[(0, None)] * N + [(0, 1)] * N + [(1, None)],
         method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     nothing = np.zeros(N, dtype=bool)
     if found.status != 0:
@@ -90,6 +119,11 @@ def always_zero(B: np.ndarray, y: np.ndarray) -> np.ndarray:
     zero = found.x[N : 2 * N] < 0.5
     m = -found.eqlin.marginals
     pull = B.T @ m
-    slack = 1e-7 * (1 + np.abs(m).max())
-    proved = np.all(pull >= -slack) and np.all(pull[zero] >= 1 - slack)
-    return zero if proved and y @ m <= slack * np.abs(y).max() else nothing
+    # For any solution z, <y, m> = <z, B^T m>: so much can an entry of the set be, at most.
+    z = found.x[:N] / found.x[-1]
+    paid = abs(y @ m) + 1e-15 * (np.abs(y) @ np.abs(m)) + z.max() * np.maximum(-pull, 0.0).sum()
+    most = paid * np.max(unit, where=zero, initial=0.0)
+    largest = np.max(z * unit)
+    # y = 0 may leave nothing at all: then B^T m > 0 says so by Gordan's alternative.
+    small = (most / largest) ** power <= _ZERO if largest > 0 else np.all(pull > 0)
+    return zero if small and np.all(pull[zero] >= 0.9) else nothing

@@ -10,8 +10,9 @@ from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 CONSISTENT = 1e-10  # part of |A||x| + |y| up to which a row of A x = y counts as met
+BELOW = 1e-4  # rows this far below the signal are met where they are to rounding of the signal
 _EVEN = 4.0  # norms of rows and columns within this factor of each other are left as they are
-_SMALL = 1e-12
+_SMALL = 1e-15
 _CLEAR = 1e-3  # ratio of Cholesky's pivots above which A A^T stands for A
 
 
@@ -186,7 +187,7 @@ def independent_rows(A: np.ndarray) -> Rows:
 def row_residual(
     A: np.ndarray, x: np.ndarray, y: np.ndarray, size: np.ndarray | None = None
 ) -> float:
-    """Return the largest |A x - y|_i / (|A||x| + |y|)_i, or less where that is below 1e-12.
+    """Return the largest |A x - y|_i / (|A||x| + |y|)_i, or less where that is below 1e-15.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from deepfact.experiments import (
 )
 from deepfact.experiments import plateau as leaving
 from deepfact.experiments.tables import groups, select
+from deepfact.experiments.transition_fits import binomial_interval
 
 SYSTEM = {"M": 6, "N": 7, "s": 2, "alpha": 0.1, "seed": 0}
 
@@ -217,7 +218,7 @@ def test_recovery(broken):
     assert np.array_equal(three["found"], three["predicted"])
     assert np.array_equal(two["found"], two["predicted"])
     counts = np.array([rows["found"].sum() for _, rows in groups(two, "spread")])
-    low, high = broken_equality.binomial_interval(counts, 2)
+    low, high = binomial_interval(counts, 2, method="wilson")
     assert np.all((low >= 0) & (low <= counts / 2) & (counts / 2 <= high))
     lines = broken_equality.describe_recovery(broken).splitlines()
     assert lines[0].split() == ["recovered,", "of", "2", "L", "=", "2", "L", "=", "3"]

@@ -10,14 +10,14 @@ import json
 import multiprocessing
 import sys
 import time
-import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from tests.fuzz.problems import KINDS
-from tests.fuzz.run import run
+from tests.fuzz.run import run, run_many
 
 CHUNK = 50
 
@@ -48,7 +48,8 @@ def main(arguments=None) -> int:
     end = time.monotonic() + options.seconds
     stream = options.rows.open("a") if options.rows else None
     with tqdm(total=len(numbers), initial=len(done), smoothing=0.02) as bar:
-        for found in _results(chunks, options.processes):
+        results = _results(chunks, options.processes)
+        for found in results:
             rows += found
             bar.update(len(found))
             bar.set_postfix(wrong=sum(bool(r["faults"]) for r in rows))
@@ -56,6 +57,7 @@ def main(arguments=None) -> int:
                 stream.writelines(json.dumps(row) + "\n" for row in found)
                 stream.flush()
             if time.monotonic() > end:
+                results.close()
                 break
     print(table(rows))
     return int(any(row["faults"] for row in rows))
@@ -63,16 +65,16 @@ def main(arguments=None) -> int:
 
 def _results(chunks, processes):
     if processes < 2:
-        yield from map(_chunk, chunks)
+        yield from map(run_many, chunks)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(_chunk, chunks)
-
-
-def _chunk(task):
-    what, seed, numbers = task
-    warnings.simplefilter("ignore")
-    return [run(what, seed, number) for number in numbers]
+    # A worker that dies ends the run with an error; finished rows are kept.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        try:
+            for done in as_completed([pool.submit(run_many, chunk) for chunk in chunks]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _finished(options):

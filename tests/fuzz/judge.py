@@ -10,9 +10,10 @@ What counts as right, where float64 data are only rounded values of what was mea
   In between both statuses are honest. "stalled" is never wrong; it is counted.
 * *x* must agree to 1e-6 of its largest entry, plus 100 times what rounding of the data can change
   (to first order) in the exact limit. Where that is more than a thousandth of x, x is not judged.
-* *lower_bound* <= Q <= l1_norm hold exactly, Q being rational; where y has no exact solution, or
-  rounding of y changes Q by more than 1e-9, up to that change. A lower bound must hold for every y
-  within rounding, so it may exceed the least of these Q by no more than 1e-9 of it.
+* *lower_bound* <= Q holds exactly, Q being rational; where y has no exact solution, up to what
+  rounding of y changes. It must hold for every y within rounding, so it may exceed the least of
+  these Q by no more than 1e-9 of it. Q <= *l1_norm* holds up to what rounding of y changes of Q:
+  in the positive model the exact minimum may need entries that only rounding of y asks for.
 * *residual* must be the residual of x: norm(A x - y)/norm(y) to 3 digits, or to rounding.
 """
 
@@ -134,8 +135,8 @@ def judge_bounds(verdict, lower_bound, upper, status, reference: Reference) -> N
     if status != "converged" or not np.isfinite(upper):
         return
     if exact and reference.minimum_uncertainty <= 1e-9 * value:
-        if rational(upper) < Q:
-            verdict.fault("upper", f"l1_norm {upper!r} below Q = {value!r}")
+        if rational(upper) < least:
+            verdict.fault("upper", f"l1_norm {upper!r} below Q = {value!r} less rounding")
     elif rational(upper) < least - _fraction(1e-9 * value):
         verdict.fault("upper", f"l1_norm {upper!r} below Q = {value!r} less rounding")
 

@@ -79,13 +79,15 @@ def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
 def backward_error(A, y, x) -> float:
     """Return max r abs(A x - y) / max r (abs(A) abs(x) + abs(y)), r equilibrating the rows.
 
-    In extended precision. An entry that is 0 up to rounding is held against the others.
+    In extended precision. An entry that is 0 up to rounding is held against the others; if y = 0,
+    all are held against the largest entry, columns equilibrated.
     """
-    _, r, _ = equilibrated(A)
+    _, r, c = equilibrated(A)
     A, x = A.astype(np.longdouble), np.asarray(x).astype(np.longdouble)
     with np.errstate(all="ignore"):
         missing = np.max(r * np.abs(A @ x - y))
         size = np.max(r * (np.abs(A) @ np.abs(x) + np.abs(y)))
+        size = size if np.any(y) else np.max(np.abs(x) / c)
         return 0.0 if missing == 0 else float(missing / size)
 
 

@@ -282,7 +282,8 @@ class Newton:
         together = group[:, None] == np.arange(group.max() + 1)
         _, first = np.unique(group, return_index=True)
         rounded = np.abs(self.B) * ((self.B != np.round(self.B)) | (np.abs(self.B) > 2**20))
-        PD = np.abs(np.array(PD) @ together)
+        with np.errstate(all="ignore"):
+            PD = np.abs(np.array(PD) @ together)
         found = np.array([float(v.mid()) for v in x])
         sizes = np.array([float(v.mid()) for v in sizes])
         eta = np.abs([float(v) for v in eta.entries()])

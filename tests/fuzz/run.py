@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 
@@ -46,6 +47,14 @@ def run(what: str, seed: int, number: int, verbose: bool = False) -> dict:
         "notes": verdict.notes,
         "seconds": time.perf_counter() - start,
     }
+
+
+def run_many(task) -> list[dict]:
+    """Return the rows of (what, seed, numbers)."""
+    what, seed, numbers = task
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [run(what, seed, number) for number in numbers]
 
 
 def _run_limit(one, verbose):

@@ -113,10 +113,8 @@ def test_every_public_name_has_an_entry(html):
         assert (f"module-deepfact.{name}" if inspect.ismodule(value) else f"deepfact.{name}") in (
             anchors
         )
-    for module in (deepfact.theory, deepfact.rates):
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", None) == module.__name__ and name[0] != "_":
-                assert f"{module.__name__}.{name}" in anchors
+    assert {f"deepfact.theory.{name}" for name in deepfact.theory.__all__} <= anchors
+    assert set(deepfact.rates.__all__) <= set(deepfact.theory.__all__)
 
 
 def test_every_notebook_and_statement_has_its_place(html):

@@ -23,7 +23,7 @@ KEYS = [f"S{k + 1}" for k in range(len(re.findall(r"^## S\d", STATEMENTS, re.MUL
 MATHEMATICS = {"l1_minimisation", "recovery", "theory"}
 DYNAMICS = {"divergence", "dynamics", "limit"}
 CHECKS = {"as_real_array", "as_real_number", "as_count", "as_numbers", "as_flag", "as_depth"}
-CHECKS |= {"as_log_alpha", "check_fit"}
+CHECKS |= {"as_log_alpha", "as_times", "as_tolerance", "check_fit", "check_problem", "require"}
 
 
 def public_objects():

@@ -20,7 +20,7 @@ def clone(tmp_path):
         shutil.copy(ROOT / name, folder / name)
     for environment in (".venv", ".venv-peers"):
         (folder / environment / "bin").mkdir(parents=True)
-        for program in ("python", "ruff", "snakefmt", "snakemake"):
+        for program in ("mypy", "python", "ruff", "snakefmt", "snakemake"):
             (folder / environment / "bin" / program).write_text(STAND_IN, encoding="utf-8")
             (folder / environment / "bin" / program).chmod(0o755)
         (folder / environment / ".ready").touch()

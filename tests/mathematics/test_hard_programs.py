@@ -1,5 +1,8 @@
 """Basis pursuit on rows, columns and data of very different sizes; right values in rationals."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.linalg import hilbert
@@ -109,7 +112,55 @@ def test_denoising_of_many_spikes(seed):
     )
 
 
+def test_certificate_is_sharper_than_the_solver():
+    """HiGHS meets its own conditions to 1e-10; those that it meets nearly are made exact."""
+    rng = np.random.default_rng(2)
+    x = np.zeros(800)
+    x[rng.choice(800, 30, replace=False)] = rng.standard_normal(30)
+    A = rng.standard_normal((200, 800))
+    result = basis_pursuit(Problem(A, A @ x))
+    assert result.status == "optimal"
+    np.testing.assert_allclose(result.x, x, atol=1e-13)
+    assert abs(result.gap) <= 1e-12 * result.value
+
+
+@pytest.mark.parametrize("seed", [1005, 1007])
+def test_dual_vectors_that_cancel(seed):
+    """Columns 10^+-4: A^T eta loses eight digits, and its error bound must not lose more."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((15, 40))
+    x = np.zeros(40)
+    x[rng.choice(40, 3, replace=False)] = rng.standard_normal(3)
+    A = A * 10.0 ** rng.integers(-4, 5, 40)
+    check(A, A @ x, rtol=1e-6)
+
+
 @pytest.mark.parametrize("weights", [[0.0, 1.0], [np.inf, 1.0]])
 def test_weights_without_meaning_are_refused(weights):
     with pytest.raises(ValueError, match="weights must be"):
         basis_pursuit(Problem([[1.0, 2.0]], [1.0]), weights=weights)
+
+
+@pytest.mark.parametrize("level", [1e-14, 1e-10, 1e-6])
+def test_denoising_of_hardly_any_noise(level):
+    """With as many nonzeros as rows: x = A_S^-1 (y - level eta/norm(eta)), eta = A_S^-T 1."""
+    result = bpdn(Problem([[1, 0.5, 0.2], [0.3, 1, 1e-4]], [1, 1]), level)
+    assert result.status == "optimal"
+    eta = np.array([0.7, 0.5]) / 0.85
+    right = eta.sum() - level * np.linalg.norm(eta)
+    assert result.value == pytest.approx(right, rel=1e-13)
+    assert result.lower_bound == pytest.approx(right, rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[1e-300, 1e300], [1e-320, 1e308]])
+def test_weights_beyond_the_range_are_said_to_be(weights):
+    result = basis_pursuit(Problem([[1.0, 2.0], [3.0, 5.0]], [1.0, 1.0]), weights=weights)
+    assert result.status == "failed"
+    assert "weights and columns" in result.message
+
+
+def test_nothing_is_printed():
+    """In a process of its own: HiGHS 1.16 prints a banner when it is first used."""
+    script = "import deepfact as df; print(df.basis_pursuit(df.Problem([[1, 2]], [1])).status)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "optimal\n", "")

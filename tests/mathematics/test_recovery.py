@@ -75,6 +75,16 @@ def test_foreign_lines_of_a_checkpoint_are_passed_over(tmp_path, line):
     assert json.loads(checkpoint.read_text().splitlines()[-1])[0] == stamp
 
 
+def test_bytes_of_a_checkpoint_that_are_no_text_are_passed_over(tmp_path):
+    checkpoint = tmp_path / "cells.jsonl"
+    first = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    whole = b"\xff\xfe\x00\n" + checkpoint.read_bytes() + b"\n"
+    checkpoint.write_bytes(whole)
+    again = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    np.testing.assert_array_equal(again.recovered, first.recovered)
+    assert checkpoint.read_bytes() == whole  # nothing was measured again
+
+
 def test_checkpoint_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(recovery, "_cell", None)
     (tmp_path / "cells").mkdir()
