@@ -116,7 +116,7 @@ def tied_deviation(problem: Problem, model: DeepFactorization, path) -> float:
 
     Raises
     ------
-    RuntimeError, ValueError
+    RuntimeError
         If the integration fails.
     """
     other = require(gradient_flow(problem, model, model.depth * path.times))
