@@ -113,6 +113,11 @@ def tied_deviation(problem: Problem, model: DeepFactorization, path) -> float:
     -------
     float
         Largest ||x(t) - x(L t)|| over all times, relative to the last signal.
+
+    Raises
+    ------
+    RuntimeError
+        If the integration fails.
     """
     other = require(gradient_flow(problem, model, model.depth * path.times))
     return float(np.max(np.linalg.norm(path.x - other.x, axis=1)) / np.linalg.norm(path.x[-1]))

@@ -73,7 +73,7 @@ def test_margins_are_those_of_the_definition(tables):
     guarantee, bound, certified = experiment.checks(tables)
     assert bound.margins.size == certified.margins.size == np.isfinite(grid["bound"]).sum()
     assert guarantee.margins.size == np.isfinite(grid["guarantee"]).sum() + wanted["tried"].sum()
-    assert all(claim.check("x").holds for claim in (guarantee, bound, certified))
+    assert all(claim.margins.min() >= 0 for claim in (guarantee, bound, certified))
     assert bound.margins.min() >= certified.margins.min()
     worst = np.argmin(1 - grid["gap"] / grid["bound"])
     row = {name: column[worst] for name, column in grid.items()}
@@ -104,7 +104,7 @@ def test_a_failed_limit_or_a_small_bound_counts_as_a_violation(
         changed[tables["wanted"]["tried"]] = value
     with np.errstate(divide="ignore"):
         claims = experiment.checks(bad)
-    assert [not claim.check("x").holds for claim in claims] == expected
+    assert [not claim.check("x").worst_margin >= 0 for claim in claims] == expected
 
 
 def test_a_limit_that_fails_or_leaves_the_interval_is_no_gap(monkeypatch):
