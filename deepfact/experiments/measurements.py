@@ -368,8 +368,8 @@ def checks(
             Claim(
                 "S14",
                 f"depth 2 at alpha = 1e{cut['log10_alpha_2'][0]:g} and basis pursuit disagree on at"
-                f" most {100 * shallow:g} % (+ 3 standard errors) of the instances of any cell of the"
-                f" {kind} cut (margin: this - share)",
+                f" most {100 * shallow:g} % (+ 3 standard errors) of the instances of any cell of"
+                f" the {kind} cut (margin: this - share)",
                 _most(shallow, cut["trials"]) - cut["differ_2"] / cut["trials"],
                 f"alpha = 1e{largest['log10_alpha'][0]:g} is small enough",
                 _most(shallow, largest["trials"]) - largest["differ"] / largest["trials"],
