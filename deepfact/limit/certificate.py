@@ -267,7 +267,7 @@ def _first_bound(scaled, etas, positive: bool) -> float:
 
 
 def _lower(scaled, eta, positive: bool) -> tuple[float, float]:
-    """Return <y, eta>/max |A^T eta| less what rounding could add, and the part that this takes."""
+    """Return (L12), and the part of the bound that rounding takes."""
     B, y, M = scaled.rows.reduced, scaled.target, len(eta)
     if not (np.isfinite(eta).all() and eta.any()):
         return 0.0, 1.0

@@ -21,13 +21,13 @@ class Curve:
         return np.exp(self.theta * (self.log_a - np.log(p)))
 
     def above(self, p: np.ndarray, v: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Return log_e(p/a) - v without cancellation."""
+        """Return log_e(p/a) - v without cancellation: (L3)."""
         if self.theta == 0:
             return np.log(p) - self.log_a - v
         return (sigma - self.lag(p)) / self.theta
 
     def on(self, v: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Return the products on the curve, a e(v)."""
+        """Return the products on the curve, a e(v): (L2)."""
         if self.theta == 0:
             return np.exp(self.log_a + v)
         return np.where(sigma > 0, np.exp(self.log_a - np.log(sigma) / self.theta), 0.0)

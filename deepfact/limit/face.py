@@ -4,11 +4,11 @@ Where a slack 1 - theta v is below the rounding of v = k A^T nu, the dual variab
 Let T be these products, B their columns (with the branch's sign) and c their rates. Then nu exists
 if and only if (1 - sigma_T)/c lies in the range of B^T, that is
 
-    Z^T (1 - sigma_T(p))/c = 0,     Z a basis of the null space of B,     (F1)
-    B p_T = y - A x_rest.                                                 (F2)
+    Z^T (1 - sigma_T(p))/c = 0,     Z a basis of the null space of B,     (L9)
+    B p_T = y - A x_rest.                                                 (L10)
 
-Where B has independent columns (F2) alone determines p_T. Where it has not, the flow's products
-maximise sum p^(2/L)/k over (F2): (F1) is solved by Newton steps within the null space, in which
+Where B has independent columns (L10) alone determines p_T. Where it has not, the flow's products
+maximise sum p^(2/L)/k over (L10): (L9) is solved by Newton steps within the null space, in which
 sigma = (a/p)^theta keeps its relative accuracy.
 """
 
@@ -59,7 +59,7 @@ def solve_face(
     theta: float,
     solved: bool,
 ) -> FaceResult:
-    """Solve (F1) and (F2) for the products whose slacks the dual variable does not hold.
+    """Solve (L9) and (L10) for the products whose slacks the dual variable does not hold.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def solve_face(
     theta : float
         Deformation 1 - 2/L in (0, 1].
     solved : bool
-        Whether the products satisfy (F2); otherwise only the slacks are believed, and say which
+        Whether the products satisfy (L10); otherwise only the slacks are believed, and say which
         products are the face.
 
     Returns
@@ -84,7 +84,7 @@ def solve_face(
 
     Notes
     -----
-    Section "Numerics" of ``docs/statements.md``; derived here.
+    ``docs/limit.md`` and section "Numerics" of ``docs/statements.md``; derived here.
     """
     N = A.shape[1]
     log_a, rate = np.broadcast_to(log_a, N), np.broadcast_to(rate, N)
@@ -138,7 +138,7 @@ def _along(Z, p, c, log_a, theta):
     for _ in range(60):
         sigma = np.exp(theta * (log_a - np.log(p)))
         curvature = np.sqrt(sigma / (c * p))
-        # (Z^T H Z) t = Z^T (sigma - 1)/c /theta, H = sigma/(c p), as least squares
+        # (L11) as least squares, for what is above the diagonal spans many orders
         rows = Z * curvature[:, None]
         order = np.argsort(-curvature)
         Q, R = np.linalg.qr(rows[order])

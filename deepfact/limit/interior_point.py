@@ -16,11 +16,12 @@ splits into sigma = (a/p)^theta + theta s. Numerically,
   exact zeros below their rank: the matrix is then graded by rows, which Cholesky respects.
   Before that, early steps need it in single precision only.
 
-See "Numerics" in ``docs/statements.md``.
+The numbers (L1) to (L12) are those of ``docs/limit.md``. Each step is logged at level DEBUG.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ from deepfact.limit.newton import follow, refine
 from deepfact.limit.slacks import project_slacks, resolved
 from deepfact.limit.state import FLOOR, Point, State
 
+_log = logging.getLogger(__name__)
 _PATIENCE = 12  # iterations without progress after which a run is given up
 _GAP = 1e-7  # sum of p s, relative to the l1 norm, from which the last phase takes over
 
@@ -232,6 +234,7 @@ def _come_down(A, y, min_norm, level, curve: Curve, max_iterations, hasty: bool,
         st.error = st.y - st.A @ curve.signal(st.p)
         error = np.linalg.norm(st.error) / size
         gap = np.sum(st.p * st.s / np.maximum(1.0, st.sigma)) / np.sum(st.p)
+        _log.debug("%d: residual %.1e, gap %.1e", count, error, gap)
         best, lost = (error + gap, 0) if error + gap < 0.9 * best else (best, lost + 1)
         if lost or error + gap < rough:
             st.single = None
@@ -263,37 +266,38 @@ def _advance(st: State, curve: Curve, solve, size: float, corrections: int) -> b
     def direction(goal):
         """Return the step towards p s = goal on A x = y and on the definition of s."""
         free = (goal - product - st.p * drift) / (lag + st.s)
-        d_eta = solve(error - st.A @ curve.signal(free))
-        dv = curve.signs * (curve.rate * (st.A.T @ d_eta))
-        dp = free + st.p / (lag + st.s) * dv
-        ds = lag / st.p * dp - dv + drift
+        d_eta = solve(error - st.A @ curve.signal(free))  # (L6)
+        dv = curve.signs * (curve.rate * (st.A.T @ d_eta))  # (L4)
+        dp = free + st.p / (lag + st.s) * dv  # (L6)
+        ds = lag / st.p * dp - dv + drift  # (L5)
         return d_eta, dv, dp, ds
 
-    def lengths(dp, ds, keep):
+    def steps_to_boundary(dp, ds, keep):
+        """Return how far p and s may go, a part ``keep`` of the way to 0 at most."""
         primal, dual = np.max(-dp / st.p), np.max(-ds / st.s)
         return min(1.0, keep / max(primal, 1e-300)), min(1.0, keep / max(dual, 1e-300))
 
     _, _, dp, ds = direction(0.0)
-    primal, dual = lengths(dp, ds, 1.0)
-    mean = product.mean()
+    primal, dual = steps_to_boundary(dp, ds, 1.0)
+    mu = product.mean()
     after = ((st.p + primal * dp) * (st.s + dual * ds)).mean()
     # The curve must not be reached before A x = y is: p s would then leave no room to mend it.
     unmet = max(0.0, np.linalg.norm(error) / size - 1e-13)
     lead = 0.1 * unmet * np.sum(st.p) / np.sum(product)
-    centre = max((after / mean) ** 3, min(1.0, lead))
-    keep = max(0.99, 1.0 - mean)
-    goal = centre * mean - dp * ds
+    centring = max((after / mu) ** 3, min(1.0, lead))  # (L7)
+    keep = max(0.99, 1.0 - mu)
+    goal = centring * mu - dp * ds  # (L7)
     step = direction(goal)
-    primal, dual = lengths(*step[2:], keep)
+    primal, dual = steps_to_boundary(*step[2:], keep)
     for _ in range(corrections):
         if min(primal, dual) > 0.9:
             break
         _, _, dp, ds = step
         far = (st.p + min(1.0, primal + 0.3) * dp) * (st.s + min(1.0, dual + 0.3) * ds)
-        near = np.clip(far, 0.1 * centre * mean, 10.0 * centre * mean)
-        goal = goal + np.maximum(near - far, -10.0 * centre * mean)
+        near = np.clip(far, 0.1 * centring * mu, 10.0 * centring * mu)
+        goal = goal + np.maximum(near - far, -10.0 * centring * mu)
         other = direction(goal)
-        longer = lengths(*other[2:], keep)
+        longer = steps_to_boundary(*other[2:], keep)
         if min(longer) < min(primal, dual) + 0.03:
             break
         step, (primal, dual) = other, longer

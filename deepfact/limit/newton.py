@@ -140,7 +140,7 @@ def _newton(st: State, curve: Curve, size: float, point, free, solve, graded=Tru
         point, error_of_best = (p, v, sigma, eta), off
         if not contracted or off < 1e-15:
             break
-        d_eta = solve(error + A_free @ pull[columns])
+        d_eta = solve(error + A_free @ pull[columns])  # (L8)
         dv = curve.signs * (curve.rate * (st.A.T @ d_eta))
         growth = (dv - drift) / lag
         # At most e^2 for what follows the dual, and no product falls by more than nine tenths.
