@@ -14,7 +14,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
 _MET = 1e-13  # every independent row has |A x - y|_i <= _MET (|A||x| + |y|)_i
-_MEND = 1e-14  # rows that are off by more than this part are mended first
+_MEND = 5e-14  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
@@ -156,7 +156,7 @@ def _mended(B, x, y, weight):
     if not np.isfinite(root).all():
         return x
     Q, R = np.linalg.qr((B * root).T)
-    for _ in range(2):
+    for _ in range(2):  # rows that only negligible entries reach are left as they are
         x = x + root * (Q @ np.linalg.lstsq(R.T, y - B @ x, rcond=None)[0])
     return x
 
@@ -240,7 +240,7 @@ def _upper(scaled, x, image, etas, positive: bool) -> float:
     correction, whole = 0.0, missing
     if missing.any():
         support = np.flatnonzero(np.abs(x) > 1e-6 * np.abs(x).max())
-        if len(support) <= len(B):
+        if positive and len(support) <= len(B):
             mended = np.linalg.lstsq(B[:, support], missing, rcond=None)[0]
             missing = missing - B[:, support] @ mended
             correction = np.abs(mended * scaled.d[support]).sum()
