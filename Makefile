@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
-MEASURE = PATH=$(CURDIR)/$(PEERS)/bin:$$PATH python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES)
+MEASURE = PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" python -m workflow.run --snakefile benchmarks/Snakefile --cores $(CORES)
 UNFINISHED := build/benchmarks.unfinished
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --universal \
@@ -24,9 +24,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+# Nor anything written to a home, which may not be there.
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
+export JUPYTER_CONFIG_DIR := $(CURDIR)/$(VENV)/jupyter/config
+export JUPYTER_DATA_DIR := $(CURDIR)/$(VENV)/jupyter/data
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/jupyter/runtime
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures verify report book test cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
+.PHONY: help environment figures verify report book test fuzz cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -58,12 +63,17 @@ book: $(READY) ## build the book, build/book/html/index.html, and before that wh
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical
 
+fuzz: $(READY) ## judge 100,000 random limits by exact and many-digit references; killed, it goes on where it was (ARGS=--help)
+	@mkdir -p build
+	$(BIN)/python -m tests.fuzz --rows build/fuzz.jsonl $(ARGS)
+
 cluster-test: $(READY) ## run all of the workflow, at smoke scale, on a real Slurm of two nodes (needs root)
 	WHOLE_WORKFLOW=1 $(BIN)/python -m pytest -n 0 -rs tests/infrastructure/test_slurm.py
 
 lint: $(READY) ## check the style of code, notebooks and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile benchmarks/Snakefile
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --snakefile benchmarks/Snakefile
@@ -77,7 +87,6 @@ notebooks: $(READY) ## execute the notebooks in place with their default paramet
 readme: $(READY) ## write the generated parts of README.md and of docs, after `make figures`
 	$(BIN)/python -m workflow.readme
 	$(BIN)/python -m workflow.references
-	$(BIN)/python -m workflow.plan
 
 graphs: $(READY) ## draw the pictures of the architecture page (needs graphviz)
 	$(BIN)/snakemake all book --rulegraph | dot -Tsvg -o docs/rulegraph.svg
@@ -101,7 +110,7 @@ lock: ## resolve both lock files anew (needs uv)
 	$(COMPILE) --extra peers --constraints requirements.lock --output-file benchmarks/requirements.lock
 
 clean: ## remove what the workflow and the tests make, but no committed file and not the environment
-	rm -rf build results logs .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf build results logs .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 distclean: clean ## remove the environment as well
 	rm -rf $(VENV) $(PEERS) deepfact.egg-info

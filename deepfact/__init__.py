@@ -4,14 +4,9 @@ from deepfact import rates, theory
 from deepfact.checks import Check, Claim, Record, read_checks, save_checks
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
+from deepfact.dynamics.factor_flow import FactorFlowResult, factor_flow, initial_factors
 from deepfact.dynamics.gradient_descent import DescentResult, gradient_descent
-from deepfact.dynamics.gradient_flow import (
-    FactorFlowResult,
-    FlowResult,
-    factor_flow,
-    gradient_flow,
-    initial_factors,
-)
+from deepfact.dynamics.gradient_flow import FlowResult, gradient_flow
 from deepfact.figures import OKABE_ITO, figure_style, save_figure
 from deepfact.l1_minimisation import BasisPursuitResult, basis_pursuit, bpdn
 from deepfact.limit import LimitResult, flow_limit, limit_path

@@ -62,9 +62,9 @@ class Check:
     TypeError
         If a text is not a string, `instances` not an integer or a margin not a real number.
     ValueError
-        If `statement` is no key such as S2, T15 or D1, `claim` or `rival` is empty or longer than a
-        line, `notebook` is no plain name, `instances` is not positive, or only one of `rival` and
-        `rival_margin` is given.
+        If `statement` is no key such as S2, T15 or D1, `claim` or ``rival`` is empty or longer than
+        a line, `notebook` is no plain name, `instances` is not positive, or only one of ``rival``
+        and ``rival_margin`` is given.
 
     Examples
     --------
@@ -84,7 +84,8 @@ class Check:
         """Check the fields and turn numbers of numpy into Python's own."""
         if (self.rival is None) != (self.rival_margin is None):
             raise ValueError("rival and rival_margin must be given together")
-        for name in ("statement", "claim", "notebook", *(["rival"] if self.rival else [])):
+        against = self.rival is not None
+        for name in ("statement", "claim", "notebook", *(["rival"] if against else [])):
             _line(getattr(self, name), name)
         if not re.fullmatch(r"[SDT][1-9][0-9]*", self.statement):
             raise ValueError(f"statement must be a key such as 'S2', got {self.statement!r}")
@@ -95,7 +96,7 @@ class Check:
         if self.instances < 1:
             raise ValueError(f"instances must be at least 1, got {self.instances}")
         object.__setattr__(self, "instances", int(self.instances))
-        for name in ("worst_margin", *(["rival_margin"] if self.rival else [])):
+        for name in ("worst_margin", *(["rival_margin"] if against else [])):
             margin = getattr(self, name)
             if isinstance(margin, bool) or not isinstance(margin, numbers.Real):
                 raise TypeError(f"{name} must be a real number, got {margin!r}")
@@ -121,6 +122,8 @@ class Claim:
         As in `Check` (default: none).
     rival_margins : array_like, optional
         The rival's signed distance to a violation on each instance it speaks of.
+    instances : int, optional
+        Number of instances, where a margin summarises many (default: the number of margins).
     """
 
     statement: str
@@ -128,6 +131,7 @@ class Claim:
     margins: np.ndarray
     rival: str | None = None
     rival_margins: np.ndarray | None = None
+    instances: int | None = None
 
     def check(self, notebook):
         """Return the row of the table: the number of margins and the smallest ones.
@@ -148,7 +152,7 @@ class Claim:
             self.statement,
             self.claim,
             notebook,
-            margins.size,
+            margins.size if self.instances is None else self.instances,
             float(np.min(margins)) if margins.size else np.nan,
             self.rival,
             None if against is None else float(np.min(against)),
@@ -214,7 +218,7 @@ class Record:
         ValueError
             If there is no row.
         ArithmeticError
-            If a row does not hold, unless `stop_if_violated` is False.
+            If a row does not hold, unless ``stop_if_violated`` is False.
         """
         save_checks(self.checks, self.name, self.results_dir)
         for check in self.checks:
@@ -326,7 +330,7 @@ def read_checks(path):
             raise ValueError(f"{path}, line {number}: {len(row)} values for {len(COLUMNS)} columns")
         *texts, instances, margin, rival, rival_margin, holds = row
         against = (rival, float(rival_margin)) if rival or rival_margin else ()
-        check = Check(*texts, int(instances), float(margin), *against)
+        check = Check(*texts, int(instances), float(margin), *against)  # type: ignore[call-arg, arg-type]
         if holds != str(check.holds).lower():
             raise ValueError(
                 f"{path}, line {number}: holds is {holds!r}, but the margin is {margin}"

@@ -83,6 +83,17 @@ class DeepFactorization(MirrorMap):
         object.__setattr__(self, "signed", bool(self.signed))
         object.__setattr__(self, "_log_alpha", log_alpha)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DeepFactorization):
+            return NotImplemented
+        if self.depth == other.depth == 1:  # where alpha and signed play no role
+            return True
+        same = (self.depth, self.signed) == (other.depth, other.signed)
+        return same and np.array_equal(self._log_alpha, other._log_alpha)
+
+    def __hash__(self) -> int:
+        return hash((self.depth, self.depth == 1 or self.signed))
+
     @property
     def theta(self) -> float:
         """Deformation theta = 1 - 2/L of the exponential: 0 for L = 2, 1 for infinite depth."""
@@ -100,11 +111,39 @@ class DeepFactorization(MirrorMap):
             return self._log_alpha
         return np.log(self.depth) + (self.depth - 2.0) * self._log_alpha
 
+    @property
+    def positive(self) -> bool:
+        """Whether X takes positive values only: the positive model, L >= 2."""
+        return self.depth > 1 and not self.signed
+
+    @property
+    def deformation(self) -> float | None:
+        """The same as theta; None for depth 1, which has no deformed exponential."""
+        return self.theta if self.depth > 1 else None
+
+    def restrict(self, columns: np.ndarray) -> DeepFactorization:
+        """Return the model of some coordinates.
+
+        Parameters
+        ----------
+        columns : ndarray of bool or int
+            Which ones.
+
+        Returns
+        -------
+        DeepFactorization
+            With their init scales.
+        """
+        if not np.ndim(self._log_alpha):
+            return self
+        log_alpha = np.asarray(self._log_alpha)[columns]
+        return DeepFactorization(self.depth, signed=self.signed, log_alpha=log_alpha)
+
     def check_length(self, N: int) -> None:
         """Raise ValueError where alpha is a vector of another length than N."""
-        if np.ndim(self._log_alpha) and len(self._log_alpha) != N:
+        if np.ndim(self._log_alpha) and np.size(self._log_alpha) != N:
             raise ValueError(
-                f"alpha must be a scalar or have length N = {N}, got {len(self._log_alpha)}"
+                f"alpha must be a scalar or have length N = {N}, got {np.size(self._log_alpha)}"
             )
 
     def signal(self, w: np.ndarray) -> np.ndarray:
@@ -162,7 +201,9 @@ class DeepFactorization(MirrorMap):
                 return _divergence_in_logs(np.log(z), np.log(x), self.depth)
         # The signed model is the positive one on (p, q), x = p - q, with grad F(p) = -grad F(q).
         parts = []
-        for log_z, log_x in zip(self._log_pq(z), self._log_pq(x), strict=True):
+        for log_z, log_x in zip(
+            self.log_products_by_sign(z), self.log_products_by_sign(x), strict=True
+        ):
             parts.append(_divergence_in_logs(log_z, log_x, self.depth))
         return parts[0] + parts[1]
 
@@ -188,8 +229,11 @@ class DeepFactorization(MirrorMap):
             return _asinh_half_exp(log_ratio)
         return _log_larger_product(log_ratio, self.theta)
 
-    def _log_pq(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def log_products_by_sign(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return (log p, log q) with x = p - q; in the positive model (log x,)."""
         large, small = self.log_products_of(x)
+        if small is None:
+            return (large,)
         return np.where(x < 0, small, large), np.where(x < 0, large, small)
 
     def _log_products(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,14 +1,14 @@
-"""One style for all figures, and saving a figure together with its data, byte-identically."""
+"""One style for all figures, and saving a figure together with its data, byte-identically.
+
+Matplotlib is imported by the functions that need it, so that importing the package stays quick.
+"""
 
 import csv
 import re
 import warnings
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import style
-from matplotlib.figure import Figure
 
 __all__ = ["OKABE_ITO", "figure_style", "save_figure"]
 
@@ -31,9 +31,7 @@ _STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelsize": 9,
-    "axes.prop_cycle": mpl.cycler(
-        color=[OKABE_ITO[name] for name in list(OKABE_ITO)[1:7]] + [OKABE_ITO["black"]]
-    ),
+    "axes.prop_cycle": f"cycler(color={[*list(OKABE_ITO.values())[1:7], OKABE_ITO['black']]})",
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 9,
@@ -79,6 +77,9 @@ class _Style:
     """The settings that were replaced: leaving the context brings them back."""
 
     def __init__(self):
+        import matplotlib as mpl
+        from matplotlib import style
+
         self._previous = dict(mpl.rcParams.copy())
         del self._previous["backend"]
         style.use(["default", _STYLE])
@@ -87,6 +88,8 @@ class _Style:
         return self
 
     def __exit__(self, *exception):
+        import matplotlib as mpl
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
             mpl.rcParams.update(self._previous)
@@ -166,6 +169,10 @@ def save_figure(figure, data, name, directory):
         If `data` is empty, its columns differ in length or are not 1-dimensional, or `name` is no
         plain file name.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
     if not isinstance(figure, Figure):
         raise TypeError(f"figure must be a matplotlib Figure, got {type(figure).__name__}")
     columns = _columns(data)
@@ -175,11 +182,19 @@ def save_figure(figure, data, name, directory):
         return
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    # A text keeps whether LaTeX shall set it: the files must not depend on there being one.
+    by_latex = [text for text in figure.findobj(Text) if text.get_usetex()]
     with figure_style():
         mpl.rcParams.update(_SAVING)
-        for ending, metadata in _FORMATS.items():
-            dpi = _PNG_DPI if ending == "png" else "figure"
-            figure.savefig(directory / f"{name}.{ending}", dpi=dpi, metadata=metadata)
+        for text in by_latex:
+            text.set_usetex(False)
+        try:
+            for ending, metadata in _FORMATS.items():
+                dpi = _PNG_DPI if ending == "png" else "figure"
+                figure.savefig(directory / f"{name}.{ending}", dpi=dpi, metadata=metadata)
+        finally:
+            for text in by_latex:
+                text.set_usetex(True)
     with (directory / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

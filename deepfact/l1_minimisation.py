@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import functools
-import math
-import warnings
 from dataclasses import dataclass
 
-import cvxpy as cp
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.arguments import as_count, as_real_array, as_real_number
+from deepfact.l1_program import FEASIBLE, Program
+from deepfact.l1_solutions import proposal
 from deepfact.problem import Problem
 
-_FEASIBLE = 1e-9  # relative residual up to which A x = y is taken to hold
-_EPS = np.finfo(np.float64).eps
-_TINY = np.finfo(np.float64).smallest_subnormal
-_installed_solvers = functools.cache(cp.installed_solvers)  # tries to import each one
+_ACCURATE = 1e-6  # certified relative gap up to which a solution is called optimal
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +39,9 @@ class BasisPursuitResult:
     residual : float
         Relative residual norm(A x - y)/norm(y) (0 for y = 0; NaN where there is no minimiser).
     status : str
-        "optimal", "inaccurate", "infeasible" or "failed".
+        "optimal" (each equation holds to 1e-9 of the sizes of its terms, or the residual norm is
+        at most noise_level + 1e-9 norm(y), and the value is within 1e-6 of its lower bound),
+        "inaccurate", "infeasible" or "failed".
     message : str
         The reason for the status, in words.
 
@@ -111,12 +108,13 @@ def basis_pursuit(
     The dual problem is max <y, eta> subject to abs(A^T eta) <= weights (nonnegative signals:
     A^T eta <= weights). The solver's dual vector is divided by a bound on its violation that
     includes the rounding errors of A^T eta, and <y, eta> is reduced by a bound on its own; so
-    ``lower_bound`` holds without any trust in the solver. Where least squares on the support found
-    gives a better primal or dual vector, that one is returned. Statement S2 and section "Dual
+    ``lower_bound`` holds without any trust in the solver, and for every y within its rounding. Rows
+    and columns are scaled by powers of two; a basis is sought from the solver's answer by steps of
+    the simplex method with refined residuals. Statement S2 and section "Dual
     picture" of ``docs/statements.md``.
     """
-    program = _Program.checked(problem, nonnegative, weights, solver, max_entries)
-    return program.solve(0.0)
+    program = _checked(problem, nonnegative, weights, solver, max_entries, 0.0)
+    return _solve(program, solver)
 
 
 def bpdn(
@@ -163,225 +161,118 @@ def bpdn(
     level, in statement S5 of ``docs/statements.md``.
     """
     noise_level = as_real_number("noise_level", noise_level, minimum=0.0)
-    program = _Program.checked(problem, nonnegative, weights, solver, max_entries)
-    return program.solve(noise_level)
+    program = _checked(problem, nonnegative, weights, solver, max_entries, noise_level)
+    return _solve(program, solver)
 
 
-class _Program:
-    """min <w, |x|> s.t. ||A x - y|| <= sigma, scaled by powers of two (so without rounding)."""
+@functools.cache
+def _installed_solvers():
+    import cvxpy  # on first use: it takes seconds
 
-    def __init__(self, A, y, w, nonnegative, solver):
-        self.exponents = tuple(int(np.frexp(np.max(np.abs(v)))[1]) for v in (A, y, w))
-        kA, ky, kw = self.exponents
-        self.A, self.y, self.w = np.ldexp(A, -kA), np.ldexp(y, -ky), np.ldexp(w, -kw)
-        self.abs_A = np.abs(self.A)
-        self.nonnegative, self.solver = nonnegative, solver
-        self.norm_y = float(np.linalg.norm(self.y))
+    return cvxpy.installed_solvers()  # tries to import each one
 
-    @classmethod
-    def checked(cls, problem, nonnegative, weights, solver, max_entries):
-        """Check the arguments of the public functions and set the program up."""
-        if not isinstance(problem, Problem):
-            raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
-        if not isinstance(nonnegative, (bool, np.bool_)):
-            raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
-        if not isinstance(solver, str):
-            raise TypeError(f"solver must be the name of a cvxpy solver, got {solver!r}")
-        if solver not in _installed_solvers():
-            raise ValueError(f"solver must be one of {_installed_solvers()}, got {solver!r}")
-        max_entries = as_count("max_entries", max_entries, minimum=1)
-        if isinstance(problem.A, LinearOperator) and problem.M * problem.N > max_entries:
-            raise ValueError(
-                f"problem.A is a LinearOperator of shape {problem.A.shape}; as a matrix it would "
-                f"have {problem.M * problem.N} entries, more than max_entries = {max_entries}"
-            )
-        w = np.ones(problem.N)
-        if weights is not None:
-            w = as_real_array("weights", weights, ndim=1)
-            if len(w) != problem.N:
-                raise ValueError(f"weights must have length N = {problem.N}, got {len(w)}")
-            if w.min() <= 0:
-                raise ValueError(f"weights must be positive, got {w.min()}")
-        A = as_real_array("problem.A", problem.dense(), ndim=2)
-        return cls(A, problem.y, w, bool(nonnegative), solver)
 
-    def solve(self, noise_level) -> BasisPursuitResult:
-        ky = self.exponents[1]
-        sigma = float(np.ldexp(noise_level, -ky)) if self.norm_y else 0.0
-        M, N = self.A.shape
-        if self.norm_y <= sigma:
-            reason = "y = 0" if self.norm_y == 0 else "norm(y) <= noise_level"
-            return self.result(np.zeros(N), np.zeros(M), sigma, f"{reason}: the minimiser is 0")
-        if not self.A.any():
-            return self.infeasible(self.y, 1.0)
-        x, eta, words = self.run(sigma)
-        if x is None or self.violation(x, sigma) > _FEASIBLE:
-            # Is it the solver or the problem? The distance from y to the signals' image tells.
-            r = self.smallest_residual()
-            distance = float(np.linalg.norm(r))
-            if distance > sigma + _FEASIBLE * self.norm_y:
-                return self.infeasible(r, distance / self.norm_y)
-            if x is None:
-                return self.failed(words)
-        return self.result(x, eta, sigma, words)
-
-    def run(self, sigma):
-        """Return the best primal and dual vectors (None where none) and the solver's word."""
-        M, N = self.A.shape
-        split = not self.nonnegative
-        B = np.hstack([self.A, -self.A]) if split else self.A
-        cost = np.concatenate([self.w, self.w]) if split else self.w
-        p = cp.Variable(B.shape[1], nonneg=True)
-        constraint = cp.SOC(sigma, B @ p - self.y) if sigma else B @ p == self.y
-        program = cp.Problem(cp.Minimize(cost @ p), [constraint])
-        # Presolve finds nothing in a dense matrix, and costs as much as the simplex method.
-        options = {"highs_options": {"presolve": "off"}} if self.solver == "HIGHS" else {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                program.solve(solver=self.solver, **options)
-            except (cp.error.SolverError, ValueError, ArithmeticError) as error:
-                return None, None, f"{self.solver} failed: {error}"
-        words = f"{self.solver}: {program.status}"
-        if p.value is None or not np.isfinite(p.value).all():
-            return None, None, words
-        q = np.maximum(p.value, 0.0)
-        x = q[:N] - q[N:] if split else q
-        duals = [np.zeros(M)]
-        if sigma:
-            duals.append(self.y - self.A @ x)
-        elif constraint.dual_value is not None:
-            nu = np.asarray(constraint.dual_value, dtype=np.float64).ravel()
-            if np.isfinite(nu).all():
-                duals += [nu, -nu]
-        candidates = [x]
-        # From the exact support the solution follows by linear algebra, to full accuracy.
-        for tolerance in (1e-10, 1e-6):
-            polished = self.polish(
-                x, max(duals, key=lambda e: self.bound(e, sigma)[0]), tolerance, sigma
-            )
-            if polished is not None:
-                candidates.append(polished[0])
-                duals.append(polished[1])
-        eta = max(duals, key=lambda e: self.bound(e, sigma)[0])
-        bound = self.bound(eta, sigma)[0]
-
-        def badness(x):
-            excess = float(self.w @ np.abs(x)) - bound
-            return self.violation(x, sigma) + abs(excess) / max(bound, _TINY)
-
-        return min(candidates, key=badness), eta, words
-
-    def polish(self, x, eta, tolerance, sigma):
-        """Return x and eta from the support and the signs of x, or None where that is no basis."""
-        support = np.abs(x) > tolerance * np.max(np.abs(x))
-        M = len(self.y)
-        if not 0 < np.count_nonzero(support) <= M:
-            return None
-        target = self.w[support] * np.sign(x[support])
-        Q, R = qr(self.A[:, support], mode="economic")
-        diagonal = np.abs(np.diag(R))
-        if diagonal.min() <= 1e-12 * diagonal.max():
-            return None
-        new = np.zeros_like(x)
-        if sigma:  # A_S^T r = t target, norm(r) = sigma
-            lift = solve_triangular(R, target, trans="T")
-            outside = self.y - Q @ (Q.T @ self.y)
-            room = sigma**2 - float(outside @ outside)
-            if room <= 0:
-                return None
-            t = math.sqrt(room) / float(np.linalg.norm(lift))
-            new[support] = solve_triangular(R, Q.T @ self.y - t * lift)
-            eta = (outside + t * (Q @ lift)) / t
-        else:
-            for _ in range(2):  # the second step removes the rounding errors of the first
-                r = self.y - self.A @ new
-                new[support] += solve_triangular(R, Q.T @ r)
-                missing = target - self.A[:, support].T @ eta
-                eta = eta + Q @ solve_triangular(R, missing, trans="T")
-        if np.any(new[support] * target < 0):
-            return None
-        return new, eta
-
-    def violation(self, x, sigma) -> float:
-        excess = float(np.linalg.norm(self.A @ x - self.y)) - sigma
-        return max(excess, 0.0) / self.norm_y
-
-    def bound(self, eta, sigma):
-        """Return a lower bound on the optimal value and the feasible dual vector behind it.
-
-        (M + 3) eps times the sum of absolute values is twice the a-priori bound on the error of a
-        sum of M products in any order; the spare half covers the rounding of the bound itself and
-        the scaling of eta.
-        """
-        M = len(eta)
-        c = self.A.T @ eta
-        error = (M + 3) * _EPS * (self.abs_A.T @ np.abs(eta)) + M * _TINY
-        reach = c + error if self.nonnegative else np.abs(c) + error
-        scale = float(np.max(reach / self.w)) * (1 + 4 * _EPS)
-        size = float(np.abs(self.y) @ np.abs(eta))
-        product = float(self.y @ eta) - (M + 3) * _EPS * size - M * _TINY
-        if sigma:
-            norm = float(np.linalg.norm(eta)) * (1 + (M + 3) * _EPS)
-            product -= sigma * norm * (1 + 4 * _EPS)
-        if product <= 0:
-            return 0.0, np.zeros(M)
-        if scale <= 0:  # A^T eta <= 0 < <y, eta>: no nonnegative signal at all
-            return np.inf, eta
-        scale = max(scale, 1e-200)  # a larger one is feasible too, and nothing overflows
-        return product / scale * (1 - 4 * _EPS), eta / scale * (1 - 2 * _EPS)
-
-    def smallest_residual(self) -> np.ndarray:
-        if self.nonnegative:
-            try:
-                x = nnls(self.A, self.y)[0]
-            except RuntimeError:  # out of iterations: claim nothing
-                return np.zeros_like(self.y)
-        else:
-            x = np.linalg.lstsq(self.A, self.y, rcond=None)[0]
-        return self.y - self.A @ x
-
-    def result(self, x, eta, sigma, words) -> BasisPursuitResult:
-        kA, ky, kw = self.exponents
-        lower, eta = self.bound(eta, sigma)
-        violation = self.violation(x, sigma) if self.norm_y else 0.0
-        residual = float(np.linalg.norm(self.A @ x - self.y)) / self.norm_y if self.norm_y else 0.0
-        value = float(self.w @ np.abs(x))
-        with np.errstate(over="ignore", under="ignore"):
-            x = np.ldexp(x, ky - kA)
-            eta = np.ldexp(eta, kw - kA)
-            scaled_gap = value - lower
-            value, gap = (float(np.ldexp(v, kw + ky - kA)) for v in (value, scaled_gap))
-            scaled_lower = float(np.ldexp(lower, kw + ky - kA))
-        if 0 < scaled_lower < np.finfo(np.float64).tiny:  # a subnormal number may be rounded up
-            scaled_lower = max(0.0, float(np.nextafter(scaled_lower, 0.0)))
-        if not (np.isfinite(x).all() and np.isfinite(value)):
-            return self.failed(f"{words}; the minimiser is beyond the largest double")
-        close = scaled_gap <= 1e-6 * float(np.ldexp(value, -(kw + ky - kA))) if value else True
-        status = "optimal" if violation <= _FEASIBLE and close else "inaccurate"
-        words += f"; relative residual {residual:.1e}, certified gap {gap:.1e}"
-        return BasisPursuitResult(
-            x, value, eta, scaled_lower, value - scaled_lower, residual, status, words
+def _checked(problem, nonnegative, weights, solver, max_entries, noise_level) -> Program:
+    """Check the arguments of the public functions and set the program up."""
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    if not isinstance(nonnegative, (bool, np.bool_)):
+        raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
+    if not isinstance(solver, str):
+        raise TypeError(f"solver must be the name of a cvxpy solver, got {solver!r}")
+    if solver not in _installed_solvers():
+        raise ValueError(f"solver must be one of {_installed_solvers()}, got {solver!r}")
+    max_entries = as_count("max_entries", max_entries, minimum=1)
+    if isinstance(problem.A, LinearOperator) and problem.M * problem.N > max_entries:
+        raise ValueError(
+            f"problem.A is a LinearOperator of shape {problem.A.shape}; as a matrix it would "
+            f"have {problem.M * problem.N} entries, more than max_entries = {max_entries}"
         )
+    w = np.ones(problem.N)
+    if weights is not None:
+        w = as_real_array("weights", weights, ndim=1)
+        if len(w) != problem.N:
+            raise ValueError(f"weights must have length N = {problem.N}, got {len(w)}")
+        if w.min() <= 0:
+            raise ValueError(f"weights must be positive, got {w.min()}")
+    A = as_real_array("problem.A", problem.dense(), ndim=2)
+    return Program(A, problem.y, w, bool(nonnegative), noise_level)
 
-    def infeasible(self, r, distance) -> BasisPursuitResult:
-        what = "nonnegative signal" if self.nonnegative else "signal"
-        words = f"no {what} reaches y: the smallest relative residual is {distance:.1e}"
-        N = self.A.shape[1]
-        lower = self.bound(r, 0.0)[0] if self.nonnegative else 0.0
-        return BasisPursuitResult(
-            np.full(N, np.nan),
-            np.inf,
-            r / np.linalg.norm(r),
-            np.inf if lower == np.inf else 0.0,
-            np.nan,
-            np.nan,
-            "infeasible",
-            words,
-        )
 
-    def failed(self, words) -> BasisPursuitResult:
-        M, N = self.A.shape
-        return BasisPursuitResult(
-            np.full(N, np.nan), np.nan, np.zeros(M), 0.0, np.nan, np.nan, "failed", words
-        )
+def _solve(program, solver) -> BasisPursuitResult:
+    M, N = program.A.shape
+    if program.norm_y <= program.sigma:
+        reason = "y = 0" if program.norm_y == 0 else "norm(y) <= noise_level"
+        return _result(program, np.zeros(N), np.zeros(M), f"{reason}: the minimiser is 0")
+    if program.raised:
+        return _failed(program, "the sizes of weights and columns differ too much for float64")
+    if not program.A.any():
+        return _infeasible(program, program.y, 1.0)
+    x, eta, words = proposal(program, solver)
+    if x is None or program.violation(x) > FEASIBLE:
+        # Is it the solver or the problem? The distance from y to the signals' image tells.
+        r = _smallest_residual(program)
+        distance = float(np.linalg.norm(r))
+        if distance > program.sigma + FEASIBLE * program.norm_y:
+            return _infeasible(program, r, distance / program.norm_y)
+        if x is None:
+            return _failed(program, words)
+    return _result(program, x, eta, words)
+
+
+def _smallest_residual(program) -> np.ndarray:
+    """Return y - A x of least norm; 0 where it is not known to be that."""
+    A, y = program.A, program.y
+    if not program.nonnegative:
+        x = np.linalg.lstsq(A, y, rcond=None)[0]
+        return y - A @ x
+    try:
+        x = nnls(A, y)[0]
+    except RuntimeError:  # out of iterations: claim nothing
+        return np.zeros_like(y)
+    # Optimality of nonnegative least squares: A^T r <= 0, and = 0 where x > 0.
+    r = y - A @ x
+    allowed = 1e-9 * np.linalg.norm(r) * np.linalg.norm(A, axis=0) + 1e-14 * program.norm_y
+    price = A.T @ r
+    optimal = np.all(price <= allowed) and np.all(np.abs(price[x > 0]) <= allowed[x > 0])
+    return r if optimal else np.zeros_like(y)
+
+
+def _result(program, x, eta, words) -> BasisPursuitResult:
+    lower, eta = program.bound(eta)
+    value = float(program.w @ np.abs(x))
+    violation = program.violation(x) if program.norm_y else 0.0
+    hidden = program.hidden(x, eta)
+    # A value below the bound shows a residual that matters: both sides must be close.
+    close = abs(value - lower) <= _ACCURATE * value and hidden <= _ACCURATE * value
+    status = "optimal" if violation <= FEASIBLE and (close or value == 0) else "inaccurate"
+    x, value, eta, lower = program.unscaled(x, value, eta, lower)
+    if not (np.isfinite(x).all() and np.isfinite(value)):
+        return _failed(program, f"{words}; the minimiser is beyond the largest double")
+    residual = program.residual(x)
+    words += f"; relative residual {residual:.1e}, certified gap {value - lower:.1e}"
+    return BasisPursuitResult(x, value, eta, lower, value - lower, residual, status, words)
+
+
+def _infeasible(program, r, distance) -> BasisPursuitResult:
+    what = "nonnegative signal" if program.nonnegative else "signal"
+    words = f"no {what} reaches y: the smallest relative residual is {distance:.1e}"
+    lower = program.bound(r, 0.0)[0] if program.nonnegative else 0.0
+    r = program.unscaled_rows(r / np.linalg.norm(r))
+    return BasisPursuitResult(
+        np.full(program.A.shape[1], np.nan),
+        np.inf,
+        r / np.linalg.norm(r),
+        np.inf if lower == np.inf else 0.0,
+        np.nan,
+        np.nan,
+        "infeasible",
+        words,
+    )
+
+
+def _failed(program, words) -> BasisPursuitResult:
+    M, N = program.A.shape
+    return BasisPursuitResult(
+        np.full(N, np.nan), np.nan, np.zeros(M), 0.0, np.nan, np.nan, "failed", words
+    )

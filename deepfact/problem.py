@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.fft import dct, idct
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse import csr_array, issparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from deepfact.arguments import as_count, as_real_array, as_real_number
+
+DENSE_ENTRIES = 2**24  # of a sparse matrix or an operator that becomes an array: 128 MiB
+_SAME = 1e-6  # part of a product by which an operator's matrix may differ from the operator
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A linear problem: recover x in R^N from y = A x in R^M.
 
+    Arrays are copied, unless they are read-only float64 arrays already, and are kept read-only:
+    what the caller later does to his own arrays changes no problem. Problems are equal if A, y and
+    x_true are; operators, if they are the same object.
+
     Parameters
     ----------
-    A : array_like of shape (M, N) or scipy.sparse.linalg.LinearOperator
-        The measurement matrix. Arrays are converted to float64.
+    A : array_like, sparse matrix or linear operator, of shape (M, N)
+        The measurement matrix. Arrays are converted to float64, and so is a sparse matrix of up
+        to 2^24 entries, zeros counted; a larger one becomes a LinearOperator. An operator is a
+        scipy.sparse.linalg.LinearOperator or whatever its ``aslinearoperator`` takes: an object
+        with ``shape``, ``matvec`` and ``rmatvec``, such as those of pylops.
     y : array_like of shape (M,)
         The measurements.
     x_true : array_like of shape (N,), optional
@@ -29,7 +40,7 @@ class Problem:
     TypeError
         If ``A``, ``y`` or ``x_true`` is not real and numeric.
     ValueError
-        If one of them is empty, not finite, or of a shape that does not fit the others.
+        If one of them is empty, not finite, masked, or of a shape that does not fit the others.
 
     Notes
     -----
@@ -39,22 +50,17 @@ class Problem:
     A: np.ndarray | LinearOperator
     y: np.ndarray
     x_true: np.ndarray | None = None
+    precision: float = field(init=False, repr=False, default=float(np.finfo(np.float64).eps))
 
     def __post_init__(self) -> None:
-        A = self.A
-        if isinstance(A, LinearOperator):
-            if A.dtype is not None and np.issubdtype(A.dtype, np.complexfloating):
-                raise TypeError(f"A must be real, got a LinearOperator of dtype {A.dtype}")
-            if min(A.shape) < 1:
-                raise ValueError(f"A must have at least one row and one column, got {A.shape}")
-        else:
-            A = as_real_array("A", A, ndim=2)
-        y = as_real_array("y", self.y, ndim=1)
+        precision = max(_unit(self.A), _unit(self.y))
+        A = _as_matrix_or_operator(self.A)
+        y = _kept("y", self.y, ndim=1)
         if len(y) != A.shape[0]:
             raise ValueError(f"y must have length M = {A.shape[0]} (the rows of A), got {len(y)}")
         x_true = self.x_true
         if x_true is not None:
-            x_true = as_real_array("x_true", x_true, ndim=1)
+            x_true = _kept("x_true", x_true, ndim=1)
             if len(x_true) != A.shape[1]:
                 raise ValueError(
                     f"x_true must have length N = {A.shape[1]} (the columns of A), "
@@ -63,6 +69,22 @@ class Problem:
         object.__setattr__(self, "A", A)
         object.__setattr__(self, "y", y)
         object.__setattr__(self, "x_true", x_true)
+        object.__setattr__(self, "precision", precision)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Problem):
+            return NotImplemented
+        if isinstance(self.A, np.ndarray) and isinstance(other.A, np.ndarray):
+            same = np.array_equal(self.A, other.A)
+        else:
+            same = self.A is other.A
+        if (self.x_true is None) != (other.x_true is None):
+            return False
+        known = self.x_true is None or np.array_equal(self.x_true, other.x_true)
+        return bool(same and known and np.array_equal(self.y, other.y))
+
+    def __hash__(self) -> int:
+        return hash((self.M, self.N, *self.y[:8].tolist()))
 
     @property
     def M(self) -> int:
@@ -80,16 +102,76 @@ class Problem:
         Returns
         -------
         ndarray of shape (M, N)
-            The matrix (the array itself where ``A`` is one: do not write to it).
+            The matrix; read-only where ``A`` is an array.
+
+        Raises
+        ------
+        ValueError
+            If the operator's ``rmatvec`` is not the adjoint of its ``matvec``.
         """
-        if isinstance(self.A, LinearOperator):
-            if self.M <= self.N:  # the shorter side is the cheaper one to probe
-                try:
-                    return np.ascontiguousarray(self.A.rmatmat(np.eye(self.M)).T)
-                except (NotImplementedError, TypeError):  # no adjoint was given
-                    pass
-            return np.asarray(self.A.matmat(np.eye(self.N)))
-        return self.A
+        if not isinstance(self.A, LinearOperator):
+            return self.A
+        if self.M <= self.N:  # the shorter side is the cheaper one to probe
+            try:
+                A = np.ascontiguousarray(self.A.rmatmat(np.eye(self.M)).T)
+            except (NotImplementedError, TypeError):  # no adjoint was given
+                pass
+            else:
+                x = np.random.default_rng(0).standard_normal(self.N)
+                by_matrix, image = A @ x, self.A.matvec(x)
+                if np.linalg.norm(by_matrix - image) > _SAME * np.linalg.norm(image):
+                    raise ValueError(
+                        "A must have rmatvec as the adjoint of matvec: for a random vector x the "
+                        f"product A x has norm {np.linalg.norm(image):.6g}, and "
+                        f"{np.linalg.norm(by_matrix):.6g} by the adjoint"
+                    )
+                return A
+        return np.asarray(self.A.matmat(np.eye(self.N)))
+
+
+def _unit(value) -> float:
+    """Return the rounding unit of the numbers as they are given, at least that of float64."""
+    dtype = getattr(value, "dtype", None)
+    single = isinstance(dtype, np.dtype) and dtype.kind == "f"
+    return float(max(np.finfo(dtype if single else np.float64).eps, np.finfo(np.float64).eps))
+
+
+def _kept(name, value, ndim) -> np.ndarray:
+    """Return a read-only float64 array that nobody else writes to."""
+    array = as_real_array(name, value, ndim=ndim)
+    shared = isinstance(value, np.ndarray) and np.shares_memory(array, value)
+    if shared and (array.flags.writeable or array.base is not None):
+        array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _as_matrix_or_operator(A) -> np.ndarray | LinearOperator:
+    if issparse(A):
+        if A.dtype.kind not in "buif":
+            raise TypeError(f"A must hold real numbers, got dtype {A.dtype}")
+        if A.ndim != 2 or min(A.shape) < 1:
+            raise ValueError(f"A must have at least one row and one column, got shape {A.shape}")
+        matrix = csr_array(A, dtype=np.float64, copy=True)
+        matrix.sum_duplicates()
+        if not np.isfinite(matrix.data).all():
+            raise ValueError("A must be finite, got NaN or infinite entries")
+        if A.shape[0] * A.shape[1] > DENSE_ENTRIES:
+            return aslinearoperator(matrix)
+        A = matrix.toarray()
+    elif not isinstance(A, np.ndarray) and hasattr(A, "shape") and hasattr(A, "matvec"):
+        if len(A.shape) != 2 or min(A.shape) < 1:
+            raise ValueError(f"A must have at least one row and one column, got shape {A.shape}")
+        dtype = getattr(A, "dtype", None)
+        if dtype is not None and np.issubdtype(dtype, np.complexfloating):
+            raise TypeError(f"A must be real, got a LinearOperator of dtype {dtype}")
+        return aslinearoperator(A)
+    elif not isinstance(A, np.ndarray) and callable(A):
+        raise TypeError(
+            f"A must be a matrix or a linear operator, got {type(A).__name__}: wrap products by "
+            "scipy.sparse.linalg.LinearOperator or aslinearoperator"
+        )
+    return _kept("A", A, ndim=2)
 
 
 def gaussian_problem(

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def recovery_trial(
     log_alphas : tuple of float
         log alpha for depth 2 and depth 3.
     tolerance : float
-        Recovered means ||x - x_true||_2 <= tolerance ||x_true||_2.
+        Recovered means ||x - x_true||_2 <= tolerance ||x_true||_2; if x_true is 0, tolerance alone.
     seed : SeedSequence
         The trial's own.
     methods : tuple of str, optional
@@ -103,7 +104,7 @@ def recovery_trial(
     """
     problem = gaussian_problem(M, N, s, seed=np.random.default_rng(seed), nonnegative=nonnegative)
     x_true = problem.x_true
-    size = np.linalg.norm(x_true)
+    size = _size(x_true)
     recovered = np.zeros(len(methods), dtype=bool)
     limits: dict[int, LimitResult] = {}
     for k, method in enumerate(methods):
@@ -123,10 +124,15 @@ def recovery_trial(
     return recovered, False
 
 
+def _size(x_true: np.ndarray) -> float:
+    """Return what errors are relative to: without nonzeros the unit, which nonzeros have."""
+    return float(np.linalg.norm(x_true)) or 1.0
+
+
 def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
     """Return whether basis pursuit recovers x_true, and whether that took a linear program."""
     x_true = problem.x_true
-    norm, size = np.abs(x_true).sum(), np.linalg.norm(x_true)
+    norm, size = np.abs(x_true).sum(), _size(x_true)
     for limit in limits:
         if limit.l1_norm < (1 - tolerance) * norm:
             return False, False
@@ -218,6 +224,11 @@ def phase_transition(
         If an argument is of the wrong kind or out of range.
     ArithmeticError
         If a limit or a linear program could not be computed.
+    OSError
+        If the checkpoint cannot be written, before any work.
+    RuntimeError
+        If a process ends before its work, as where a script calls this outside of
+        ``if __name__ == "__main__":`` and processes are spawned (macOS, Windows).
 
     Notes
     -----
@@ -243,12 +254,11 @@ def phase_transition(
     settings = (trials, bool(nonnegative), tuple(map(float, log_alphas)), tolerance, seed, methods)
     done = {}
     stamp = _stamp(N, settings)
-    if checkpoint is not None and Path(checkpoint).exists():
-        for line in Path(checkpoint).read_text().splitlines():
-            with contextlib.suppress(json.JSONDecodeError):  # a line that a kill cut short
-                record = json.loads(line)
-                if record[0] == stamp:
-                    done[record[1], record[2]] = record[1:]
+    if checkpoint is not None:
+        Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
+        with Path(checkpoint).open("a+", encoding="utf-8", errors="replace") as file:
+            file.seek(0)
+            done = _finished(file, stamp, len(methods))
     for M, s in cells:
         if s > M:
             done[M, s] = [M, s, [0] * len(methods), [0] * (len(methods) - 1), 0]
@@ -263,8 +273,7 @@ def phase_transition(
         _log.info("N = %d: %d of %d cells", N, finished, len(tasks))
         done[record[0], record[1]] = record
         if checkpoint is not None:
-            Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
-            with Path(checkpoint).open("a") as file:
+            with Path(checkpoint).open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps([stamp, *record]))
     rows = [done[M, s] for M, s in cells]
     return PhaseTransition(
@@ -276,6 +285,20 @@ def phase_transition(
         disagreements=np.array([row[3] for row in rows]),
         lp_solves=np.array([row[4] for row in rows]),
     )
+
+
+def _finished(lines, stamp: str, methods: int) -> dict:
+    """Return the finished cells of a checkpoint; lines cut short or of others are passed over."""
+    done = {}
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            mark, M, s, recovered, disagreements, solves = json.loads(line)
+            numbers = [M, s, *recovered, *disagreements, solves]
+            lengths = (len(recovered), len(disagreements))
+            whole = all(type(number) is int for number in numbers)
+            if mark == stamp and whole and lengths == (methods, methods - 1):
+                done[M, s] = [M, s, recovered, disagreements, solves]
+    return done
 
 
 def _stamp(N, settings) -> str:
@@ -296,5 +319,11 @@ def _run(tasks, workers):
     if workers == 1 or len(tasks) < 2:
         yield from tqdm(map(_cell, tasks), **bar)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from tqdm(pool.map(_cell, tasks, chunksize=1), **bar)
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            yield from tqdm(pool.map(_cell, tasks, chunksize=1), **bar)
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a process ended before its work was done: a script must call phase_transition under "
+            'if __name__ == "__main__":, or with workers=1; or memory ran out'
+        ) from error

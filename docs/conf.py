@@ -56,7 +56,7 @@ numpydoc_xref_aliases = {
     for name in deepfact.__all__
     if isinstance(getattr(deepfact, name), type)
 }
-numpydoc_xref_aliases["Asymptote"] = "deepfact.rates.Asymptote"
+numpydoc_xref_aliases["Asymptote"] = "deepfact.theory.Asymptote"
 numpydoc_xref_ignore = "all"
 DEFAULT_LINKS.clear()  # those to other projects: there is no network to look them up
 

@@ -17,10 +17,12 @@ from sphinx.cmd.build import build_main
 
 from deepfact.checks import checks_to_markdown, read_checks
 from workflow.references import BIBLIOGRAPHY, arxiv_keys
+from workflow.times import notebook_times
 
 DOCS = Path("docs")
 BENCHMARKS = Path("benchmarks/figures")
 REPOSITORY = "https://github.com/deepfact/deepfact/blob/main/"
+KEY = r"[SDT][1-9]\d*"
 DISPLAYED = re.compile(r"^( *)(\$\$.+?\$\$) *$", re.MULTILINE | re.DOTALL)
 PARAMETERS = {"parameters": "Default parameters", "injected-parameters": "Parameters of this run"}
 
@@ -42,7 +44,7 @@ def link(text, root=""):
         (r"`docs/statements\.md`", rf"[`docs/statements.md`]({root}statements.md)"),
         (r"`(figures/statements\.(?:md|csv))`", rf"[`\1`]({root}checks.md)"),
         (r"`(\d\d_\w+)`", rf"[`\1`]({root}notebooks/\1.ipynb)"),
-        (r"\*\*S(\d+)\b([^*]*)\*\*", r"[\g<0>](#s\1)"),
+        (rf"\*\*({KEY})\b[^*]*\*\*", lambda found: f"[{found[0]}](#{found[1].lower()})"),
     ]:
         text = re.sub(pattern, replacement, text)
     return text
@@ -74,36 +76,82 @@ def notebook_page(path):
     return notebook
 
 
-def statements_page(text, checks):
-    """Put a table of all statements, each with its source and notebooks, on top of their page."""
+def statements_page(text, checks, times):
+    """Put a table of all statements on top of their page: source, notebooks, figures, times."""
     text = text.partition("\n## References\n")[0]
-    lines = ["| key | statement | source | notebooks | checks |", "|---|---|---|---|---|"]
-    parts = re.split(r"^## (S\d+) (.+)\n", text, flags=re.MULTILINE)[1:]
+    head = ("key", "statement", "source", "notebook", "figure", "time", "checks")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    parts = re.split(rf"^## ({KEY}) (.+)\n", text, flags=re.MULTILINE)[1:]
     for key, name, section in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         source = re.search(r"\*Origin: (.+?)\.\*", section)
         if source is None:
             raise ValueError(f"{key} of the statements page does not begin with *Origin: ...*")
         rows = [check for check in checks if check.statement == key]
-        notebooks = ", ".join(f"`{name}`" for name in dict.fromkeys(row.notebook for row in rows))
-        holds = [row.holds for row in rows].count(True)
-        lines.append(
-            f"| **{key}** | {name} | {source[1]} | {notebooks} | {holds} of {len(rows)} hold |"
-        )
+        begin = (f"**{key}**", name, source[1])
+        for notebook in dict.fromkeys(row.notebook for row in rows):
+            holds = [row.holds for row in rows if row.notebook == notebook]
+            end = (
+                f"`{notebook}`",
+                f"[figure](figures/{notebook}.pdf)",
+                times.get(notebook, ""),
+                f"{holds.count(True)} of {len(holds)} hold",
+            )
+            lines.append(f"| {' | '.join((*begin, *end))} |")
+            begin = ("", "", "")  # once for each statement
+        if not rows:
+            lines.append(f"| {' | '.join((*begin, '', '', '', 'none'))} |")
     intro, conventions, rest = text.partition("\n## Conventions\n")
-    table = "\n".join(lines) + "\n\nEach check, with its margin: [all checks](checks.md).\n"
-    rest = re.sub(r"^## S(\d+) ", r"(s\1)=\n\g<0>", rest, flags=re.MULTILINE)
+    table = "\n".join(lines) + (
+        "\n\nTimes are those of the notebook at paper scale on one core, without the tables that it"
+        " only draws. Each check, with its margin: [all checks](checks.md).\n"
+    )
+    rest = re.sub(
+        rf"^## ({KEY}) ",
+        lambda found: f"({found[1].lower()})=\n{found[0]}",
+        rest,
+        flags=re.MULTILINE,
+    )
+    # The keys of the dual picture are said in its text: they all lead to its heading.
+    targets = "".join(f"(d{number})=\n" for number in re.findall(r"\*\*D(\d+) ", rest))
+    rest = rest.replace("## Dual picture\n", f"{targets}## Dual picture\n")
     return link(f"{intro}\n{table}{conventions}{rest}")
+
+
+def _anchored(heading):
+    return f"({heading[1].lower()})=\n{heading[0]}"
 
 
 def check_table(checks):
     """Write the table of all checks, linked."""
     safe = [
-        dataclasses.replace(check, claim=re.sub(r"[*_<$]", r"\\\g<0>", check.claim))
+        dataclasses.replace(
+            check, claim=_plain(check.claim), rival=check.rival and _plain(check.rival)
+        )
         for check in checks
     ]
-    table = checks_to_markdown(safe).replace("worst_margin", "worst margin", 1)
-    table = re.sub(r"^\| (S\d+) ", r"| **\1** ", table, flags=re.MULTILINE)
+    table = checks_to_markdown(safe)
+    for name in ("worst_margin", "rival_margin"):
+        table = table.replace(name, name.replace("_", " "), 1)
+    table = re.sub(rf"^\| ({KEY}) ", r"| **\1** ", table, flags=re.MULTILINE)
     return link(re.sub(r"\| (\d\d_\w+) \|", r"| `\1` |", table))
+
+
+def rival_table(checks):
+    """Write the table of the rivals: what the data would have to say, and what they say."""
+    lines = ["| key | wrong statement | refuted by | its margin |", "|---|---|---|---:|"]
+    for check in checks:
+        if check.rival is not None:
+            rival = _plain(check.rival).replace("|", r"\|")
+            refuted = f"`{check.notebook}`, {check.instances} instances"
+            lines.append(
+                f"| **{check.statement}** | {rival} | {refuted} | {check.rival_margin:.3g} |"
+            )
+    return link("\n".join(lines) + "\n")
+
+
+def _plain(text):
+    """Keep Markdown from reading a claim, which is plain text."""
+    return re.sub(r"[*_<$]", r"\\\g<0>", text)
 
 
 def gallery(notebooks):
@@ -137,11 +185,15 @@ def gather(notebooks, figures, folder):
         for ending in ("png", "pdf", "svg", "csv"):
             shutil.copy(figures / f"{path.stem}.{ending}", folder / "figures")
     checks = read_checks(figures / "statements.csv")
-    for page, addition in [("gallery", gallery(names)), ("checks", check_table(checks))]:
+    for page, addition in [
+        ("gallery", gallery(names)),
+        ("checks", check_table(checks)),
+        ("rivals", rival_table(checks)),
+    ]:
         with (folder / f"{page}.md").open("a", encoding="utf-8") as file:
             file.write(addition)
     statements = (DOCS / "statements.md").read_text(encoding="utf-8")
-    page = statements_page(statements, checks)
+    page = statements_page(statements, checks, notebook_times(figures / "manifest.json"))
     (folder / "statements.md").write_text(page, encoding="utf-8")
 
 

@@ -72,6 +72,9 @@ def git(*arguments):
 def source():
     """Describe the revision of the sources, and which of them are changed against it."""
     try:
+        top = Path(git("rev-parse", "--show-toplevel"))
+        if top.resolve() != Path.cwd().resolve():
+            return {"revision": None, "reason": "this folder is not the top of a git repository"}
         status = git("status", "--porcelain", "--", *SOURCES).splitlines()
         return {
             "revision": git("rev-parse", "HEAD"),

@@ -1,44 +1,28 @@
-"""Write the tables of README.md: which notebook checks which statement, and how fast we are.
+"""Write the tables of README.md: five statements with their checks, and how fast we are.
 
-The rows of the first come from figures/statements.csv, the times from Snakemake's benchmark files:
-run it after the workflow, `make figures readme`; without these files the times stay as they are.
-The second comes from benchmarks/results/targets.csv, which `make benchmarks` writes, and stands in
-docs/speed.md as well.
+Which rows the first has is the README's choice; what they say comes from figures/statements.csv and
+figures/manifest.json, so run it after the workflow, `make figures readme`. The whole table is a
+page of the book. The second comes from benchmarks/results/targets.csv, which `make benchmarks`
+writes, and stands in docs/speed.md as well.
 """
 
 import csv
 import json
-import math
 import re
 from pathlib import Path
 
 from deepfact.checks import read_checks
+from workflow.times import notebook_times
 
 README = Path("README.md")
 SPEED_PAGE = Path("docs/speed.md")
 STATEMENTS = Path("figures/statements.csv")
-LOGS = Path("logs")
+MANIFEST = Path("figures/manifest.json")
 TARGETS = Path("benchmarks/results/targets.csv")
 
 TABLE = re.compile(r"(?<=<!-- begin: statements -->\n).*?(?=<!-- end: statements -->)", re.DOTALL)
 SPEED = re.compile(r"(?<=<!-- begin: speed -->\n).*?(?=<!-- end: speed -->)", re.DOTALL)
-TIME = re.compile(r"\(notebooks/(\w+)\.ipynb\).*\| ([^|]+) \|$", re.MULTILINE)
-
-
-def measured_times(notebooks):
-    """Read how long each notebook took, rounded up so that it rarely changes."""
-    times = {}
-    for notebook in notebooks:
-        with (LOGS / f"{notebook}.benchmark.tsv").open(encoding="utf-8", newline="") as file:
-            seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])
-        five = 5 * math.ceil(seconds / 5)
-        times[notebook] = f"{five} s" if five <= 60 else f"{math.ceil(seconds / 60)} min"
-    return times
-
-
-def written_times(text):
-    """Read the times back from the text of the README."""
-    return dict(TIME.findall(TABLE.search(text).group()))
+ROW = re.compile(r"^\| ([SDT]\d+) \|.*\[(\w+)\]\(figures/\w+\.pdf\) \|$", re.MULTILINE)
 
 
 def title(notebook):
@@ -53,17 +37,23 @@ def title(notebook):
 
 
 def render(text, checks, times):
-    """Put the table into the text of the README, in place of the one that is there."""
-    lines = ["| statement | notebook | figure | checks | time |", "|---|---|---|---|---|"]
-    for statement, notebook in dict.fromkeys((c.statement, c.notebook) for c in checks):
-        holds = [c.holds for c in checks if (c.statement, c.notebook) == (statement, notebook)]
-        count = f"{holds.count(True)} of {len(holds)} hold"
-        lines.append(
-            f"| [{statement}](docs/statements.md) | [{title(notebook)}](notebooks/{notebook}.ipynb)"
-            f" | [{notebook}](figures/{notebook}.pdf) | {count} | {times[notebook]} |"
+    """Write the rows of the table in a text anew; which rows there are, the text says itself.
+
+    A row begins with the key of its statement and ends with the name of its notebook's figure.
+    """
+
+    def row(match):
+        key, notebook = match.groups()
+        holds = [c.holds for c in checks if (c.statement, c.notebook) == (key, notebook)]
+        if not holds:
+            raise ValueError(f"README.md: {notebook} has no check of {key}")
+        return (
+            f"| {key} | [{title(notebook)}](notebooks/{notebook}.ipynb) |"
+            f" {holds.count(True)} of {len(holds)} hold | {times[notebook]} |"
+            f" [{notebook}](figures/{notebook}.pdf) |"
         )
-    table = "\n".join(lines) + "\n"
-    return TABLE.sub(lambda _: table, text)
+
+    return TABLE.sub(lambda table: ROW.sub(row, table[0]), text)
 
 
 def read_targets(path):
@@ -111,9 +101,7 @@ def main():
     """Write README.md and docs/speed.md anew."""
     text = README.read_text(encoding="utf-8")
     checks = read_checks(STATEMENTS)
-    notebooks = {check.notebook for check in checks}
-    measured = all((LOGS / f"{notebook}.benchmark.tsv").exists() for notebook in notebooks)
-    times = measured_times(notebooks) if measured else written_times(text)
+    times = notebook_times(MANIFEST)
     targets = read_targets(TARGETS)
     README.write_text(render_speed(render(text, checks, times), targets), encoding="utf-8")
     page = SPEED_PAGE.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ BIBLIOGRAPHY = Path("docs/references.bib")
 STATEMENTS = Path("docs/statements.md")
 
 LIST = re.compile(r"(?<=\n## References\n\n).*", re.DOTALL)
+CITED = re.compile(r"\[([A-Z][A-Za-z]+\+?\d\d)[,\]]")
 
 
 class KeyLabels(BaseLabelStyle):
@@ -48,9 +49,13 @@ def arxiv_keys(bibliography):
 
 
 def render(text, bibliography):
-    """Put the list of references into the text of the statements page, as its last section."""
+    """Put the references that the statements page cites into its text, as its last section."""
     plain = find_plugin("pybtex.backends", "plaintext")("utf-8")
-    entries = KeyStyle().format_bibliography(parse_file(bibliography, bib_format="bibtex"))
+    data = parse_file(bibliography, bib_format="bibtex")
+    cited = set(CITED.findall(LIST.sub("", text)))
+    if unknown := cited - set(data.entries):
+        raise KeyError(f"not in {bibliography}: {', '.join(sorted(unknown))}")
+    entries = KeyStyle().format_bibliography(data, sorted(cited))
     lines = (f"- **[{e.label}]** {' '.join(e.text.render(plain).split())}\n" for e in entries)
     return LIST.sub(lambda _: "".join(lines), text)
 

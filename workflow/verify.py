@@ -1,8 +1,9 @@
 """Rebuild everything from scratch in a folder of its own and compare the numbers: `make verify`.
 
-Every CSV file is compared cell by cell. Text and whole numbers must be the same; how far other
-numbers may differ, and why, is in config/tolerances.yaml. Pictures are not compared: they show
-these numbers, and their bytes depend on the last digit.
+Every CSV file is compared cell by cell; a column that the committed file lacks is named, which is
+no error. Text and whole numbers must be the same; how far other numbers may differ, and why, is in
+config/tolerances.yaml. Pictures are not compared: they show these numbers, and their bytes depend
+on the last digit.
 """
 
 import argparse
@@ -86,7 +87,7 @@ def is_exact(cell):
 
 
 def compare(committed, rebuilt, tolerances):
-    """Say in which columns two CSV files differ by more than what is allowed.
+    """Say in which columns of the committed file two CSV files differ by more than is allowed.
 
     Parameters
     ----------
@@ -109,8 +110,9 @@ def compare(committed, rebuilt, tolerances):
     if not rebuilt.exists():
         return [f"{name}: not rebuilt"]
     (columns, rows), (new_columns, new_rows) = read_table(committed), read_table(rebuilt)
-    if columns != new_columns:
-        return [f"{name}: columns {', '.join(new_columns)} instead of {', '.join(columns)}"]
+    missing = [column for column in columns if column not in new_columns]
+    if missing:
+        return [f"{name}: no column {', '.join(missing)}"]
     if len(rows) != len(new_rows):
         return [f"{name}: {len(new_rows)} rows instead of {len(rows)}"]
     found = []
@@ -141,6 +143,12 @@ def compare(committed, rebuilt, tolerances):
     return found
 
 
+def new_columns(committed, rebuilt):
+    """Say which columns of a rebuilt file the committed one lacks: nothing to compare, no error."""
+    (known, _), (found, _) = read_table(committed), read_table(rebuilt)
+    return [f"{committed.name}: new column {name}" for name in found if name not in known]
+
+
 def find(tolerances, file, column, row):
     """Return the first tolerance that matches, or None."""
     return next((t for t in tolerances if t.matches(file, column, row)), None)
@@ -149,15 +157,17 @@ def find(tolerances, file, column, row):
 def verify(committed, rebuilt, tolerances):
     """Print which data files of two folders differ; return whether none does."""
     names = sorted({path.name for folder in (committed, rebuilt) for path in folder.glob("*.csv")})
-    found, same = [], 0
+    found, new, same = [], [], 0
     for name in names:
         if not (committed / name).exists():
             found.append(f"{name}: not committed")
             continue
         differences = compare(committed / name, rebuilt / name, tolerances)
+        if (rebuilt / name).exists():
+            new += new_columns(committed / name, rebuilt / name)
         found += differences
         same += not differences
-    print(*found, sep="\n", end="\n" if found else "")
+    print(*found, *new, sep="\n", end="\n" if found or new else "")
     print(f"{same} of {len(names)} data files agree with those in {committed}/")
     return bool(names) and not found
 

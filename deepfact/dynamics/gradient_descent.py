@@ -10,7 +10,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from deepfact.arguments import as_count, as_real_number, check_fit
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.dynamics.gradient_flow import check_factors, leave_one_out_products
+from deepfact.dynamics.factor_flow import check_factors, leave_one_out_products
 from deepfact.problem import Problem
 
 # A loss that exceeds this multiple of the first one counts as divergence.
@@ -114,6 +114,7 @@ def gradient_descent(
     """
     if (model is None) == (factors is None):
         raise ValueError("exactly one of model and factors must be given")
+    shape: tuple[int, ...]
     if factors is None:
         check_fit(problem, model)
         start, others_of, positive = _identical_start(model, problem.N)
@@ -142,7 +143,7 @@ def gradient_descent(
         ) from None
 
     gradient, check_every = _gradient_of(problem, batch_size, rng)
-    marks = _log_spaced(max_iterations, records)
+    marks = log_spaced(max_iterations, records)
     with np.errstate(all="ignore"):
         history, status, message = _descend(
             problem, start, others_of, positive, gradient, check_every, marks, step_size, tolerance
@@ -237,7 +238,20 @@ def _gradient_of(problem, batch_size, rng) -> tuple[Callable, int]:
     return estimate, 10 * -(-M // batch_size)
 
 
-def _log_spaced(last: int, per_decade: int) -> np.ndarray:
-    """Return 0, log-spaced integers and ``last``."""
+def log_spaced(last: int, per_decade: int) -> np.ndarray:
+    """Return 0, log-spaced integers and ``last``: the iterations that are recorded.
+
+    Parameters
+    ----------
+    last : int
+        The last iteration, at least 1.
+    per_decade : int
+        How many a decade.
+
+    Returns
+    -------
+    ndarray of int
+        Increasing, each once.
+    """
     count = int(np.ceil(per_decade * np.log10(last))) + 1
     return np.unique(np.append(np.rint(np.geomspace(1, last, count)).astype(int), [0, last]))

@@ -1,74 +1,33 @@
-"""The Bregman identity along the flow: loops of the notebook ``03_bregman_identity``."""
+"""The Bregman identity along the flow: statement S1."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
 from deepfact.dynamics.gradient_flow import gradient_flow
-from deepfact.experiments.dual_picture import draw_problem, model_of_depth, time_grid
+from deepfact.experiments.approach import time_grid
+from deepfact.experiments.bregman_identity_figure import figure, figure_data
+from deepfact.experiments.instances import draw_problem, model_of_depth
+from deepfact.experiments.tables import groups, join, select
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
-from deepfact.problem import Problem
+from deepfact.problem import Problem, gaussian_problem
+from deepfact.statuses import require
 
-
-@dataclass(frozen=True, eq=False)
-class IdentityRun:
-    """Both sides of the Bregman identity on one instance, at K times for Z feasible vectors.
-
-    Parameters
-    ----------
-    model : DeepFactorization
-        The model.
-    names : tuple of str
-        What the feasible vectors are; the last one is the flow's limit. The positive model of
-        infinite depth does without the one that has zeros, where its potential is infinite.
-    times : ndarray of shape (K,)
-        The times, from 0 on.
-    divergence : ndarray of shape (Z, K)
-        D_F(z, x(t)).
-    integral : ndarray of shape (K,)
-        int_0^t ||A x(s) - y||^2 ds, integrated with the factors and not with the dual variable.
-    loss : ndarray of shape (K,)
-        1/2 ||A x(t) - y||^2.
-    """
-
-    model: DeepFactorization
-    names: tuple[str, ...]
-    times: np.ndarray
-    divergence: np.ndarray
-    integral: np.ndarray
-    loss: np.ndarray
-
-    @property
-    def deviation(self) -> np.ndarray:
-        """|D(z, x(0)) - D(z, x(t)) - integral| / D(z, x(0)), of shape (Z, K)."""
-        start = self.divergence[:, :1]
-        return np.abs(start - self.divergence - self.integral) / start
-
-    @property
-    def smallest_decrease(self) -> float:
-        """Smallest D(z, x(t_k)) - D(z, x(t_{k+1})) over D(z, x(0))."""
-        return float(np.min(-np.diff(self.divergence, axis=1) / self.divergence[:, :1]))
-
-    @property
-    def integral_margin(self) -> float:
-        """Smallest 1 - int_0^T ||r||^2 / D(z, x(0)) over all z but the limit (equality there)."""
-        return float(np.min(1.0 - self.integral[-1] / self.divergence[:-1, 0]))
-
-    @property
-    def limit_excess(self) -> float:
-        """|int_0^T ||r||^2 - D(x_inf, x(0))| / D(x_inf, x(0))."""
-        return float(abs(self.integral[-1] / self.divergence[-1, 0] - 1.0))
-
-    @property
-    def loss_margin(self) -> float:
-        """Smallest 1 - 2 t l(t) / D(z, x(0)) over all times and all z."""
-        return float(np.min(1.0 - 2.0 * self.times * self.loss / self.divergence[:, :1]))
+__all__ = [
+    "checks",
+    "describe",
+    "feasible_vectors",
+    "figure",
+    "figure_data",
+    "loss_integral",
+    "measure_identity",
+    "measure_shown",
+]
 
 
 def loss_integral(
@@ -94,6 +53,11 @@ def loss_integral(
     -------
     ndarray of shape (K,)
         The integral from 0 to each time.
+
+    Raises
+    ------
+    RuntimeError
+        If the integration fails.
     """
     A, y = problem.dense(), problem.y
     sign = np.array([1.0, -1.0])[: 1 + model.signed]
@@ -170,50 +134,41 @@ def feasible_vectors(
     return {"basis pursuit": best, "dense": dense, "random": other}
 
 
-def run_identity(
-    problem: Problem,
-    model: DeepFactorization,
-    rng: np.random.Generator,
-    n_times: int = 80,
-) -> IdentityRun:
-    """Follow the flow from its start to rest and record both sides of the identity.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem.
-    model : DeepFactorization
-        The model, of depth at least 2.
-    rng : Generator
-        Source of randomness of the feasible vectors.
-    n_times : int, optional
-        Number of log-spaced times after 0 (default: 80).
-
-    Returns
-    -------
-    IdentityRun
-        Divergences, integral and loss.
-    """
+def _follow(
+    problem: Problem, model: DeepFactorization, rng: np.random.Generator, n_times: int, run: int
+) -> dict[str, np.ndarray]:
+    """Follow the flow to rest and record both sides of the identity, as rows of the table."""
     limit = flow_limit(problem, model)
     times = time_grid(problem, model, limit.x, n_times)
     path = gradient_flow(problem, model, times)
-    if not (limit.success and path.success):
-        raise RuntimeError(f"flow_limit: {limit.message}; gradient_flow: {path.message}")
+    require(limit)
+    require(path)
     points = feasible_vectors(problem, model.signed, rng) | {"limit": limit.x}
     if np.isinf(model.depth) and not model.signed:  # F(0) is infinite
         del points["basis pursuit"]
-    divergence = [[bregman_divergence(model, z, x) for x in path.x] for z in points.values()]
-    return IdentityRun(
-        model=model,
-        names=tuple(points),
-        times=times,
-        divergence=np.array(divergence),
-        integral=loss_integral(problem, model, times),
-        loss=path.loss,
-    )
+    integral = loss_integral(problem, model, times)
+    tables = []
+    for name, z in points.items():
+        divergence = np.array([bregman_divergence(model, z, x) for x in path.x])
+        columns = {
+            "run": run,
+            "depth": float(model.depth),
+            "signed": model.signed,
+            "vector": name,
+            "step": np.arange(n_times + 1),
+            "time": times,
+            "start": divergence[0],
+            "divergence": divergence,
+            "euclidean": np.sum((path.x - z) ** 2, axis=1) / np.sum((path.x[0] - z) ** 2),
+            "integral": integral,
+            "loss": path.loss,
+            "deviation": np.abs(divergence[0] - divergence - integral) / divergence[0],
+        }
+        tables.append({key: np.broadcast_to(v, n_times + 1) for key, v in columns.items()})
+    return join(*tables)
 
 
-def run_many(
+def measure_identity(
     M: int,
     N: int,
     s: int,
@@ -222,8 +177,8 @@ def run_many(
     trials: int,
     seed: int,
     n_times: int = 80,
-) -> list[IdentityRun]:
-    """Check the identity on random instances, with signed and with positive models.
+) -> dict[str, np.ndarray]:
+    """Record both sides of the identity on random instances, with signed and positive models.
 
     Parameters
     ----------
@@ -238,14 +193,25 @@ def run_many(
     seed : int
         Source of randomness: one spawned stream for each instance.
     n_times : int, optional
-        Number of log-spaced times after 0 (default: 80).
+        Number K of log-spaced times after 0 (default: 80).
 
     Returns
     -------
-    list of IdentityRun
-        One for each instance and depth, instances with the signed model first.
+    dict of str to ndarray
+        A row for each trajectory, feasible vector z and time: ``run``, the trajectory's number, the
+        signed ones first; ``depth``; ``signed``; ``vector``, what z is (the positive model of
+        infinite depth does without the one that has zeros, where its potential is infinite);
+        ``step`` from 0 to K and its ``time``; ``start``, D_F(z, x(0));
+        ``divergence``, D_F(z, x(t)); ``euclidean``, ||x(t) - z||^2/||x(0) - z||^2; ``integral``,
+        int_0^t ||A x(s) - y||^2 ds, integrated with the factors and not with the dual variable;
+        ``loss``, 1/2 ||A x(t) - y||^2; ``deviation``, |start - divergence - integral| / start.
+
+    Raises
+    ------
+    RuntimeError
+        If a limit is not found, or an integration fails.
     """
-    runs = []
+    tables = []
     streams = iter(np.random.SeedSequence(seed).spawn(2 * trials))
     for signed in (True, False):
         for _ in range(trials):
@@ -253,5 +219,140 @@ def run_many(
             problem = draw_problem(M, N, s, signed, rng)
             for depth in depths:
                 model = model_of_depth(depth, start, signed)
-                runs.append(run_identity(problem, model, rng, n_times))
-    return runs
+                tables.append(_follow(problem, model, rng, n_times, run=len(tables)))
+    return join(*tables)
+
+
+def measure_shown(
+    M: int, N: int, s: int, start: float, depth: float, seed: int, n_times: int = 80
+) -> dict[str, np.ndarray]:
+    """Record both sides of the identity on one signed instance.
+
+    Parameters
+    ----------
+    M, N, s : int
+        Size of the Gaussian problem and number of nonzeros.
+    start : float
+        alpha^L, each product at time 0.
+    depth : float
+        Number L of factors, at least 2.
+    seed : int
+        Seed of the problem, and with 1 of the random feasible vector.
+    n_times : int, optional
+        Number of log-spaced times after 0 (default: 80).
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `measure_identity`.
+
+    Raises
+    ------
+    RuntimeError
+        If the limit is not found, or an integration fails.
+    """
+    problem = gaussian_problem(M, N, s, seed=seed)
+    rng = np.random.default_rng([seed, 1])
+    return _follow(problem, model_of_depth(depth, start), rng, n_times, run=0)
+
+
+def describe(table: dict[str, np.ndarray]) -> str:
+    """Write number and longest time of the trajectories of each depth as lines of text.
+
+    Parameters
+    ----------
+    table : dict
+        Of `measure_identity`.
+
+    Returns
+    -------
+    str
+        A line for each depth.
+    """
+    lines = []
+    for depth, own in groups(table, "depth"):
+        name = f"{depth:g}"
+        count, longest = len(np.unique(own["run"])), own["time"].max()
+        lines.append(f"L = {name:<4}: {count} trajectories, to t = {longest:.0e} at most")
+    return "\n".join(lines)
+
+
+def checks(
+    table: dict[str, np.ndarray], tolerance: float = 1e-6, rounding: float = 1e-12
+) -> list[Claim]:
+    """Return what the trajectories say about S1.
+
+    Parameters
+    ----------
+    table : dict
+        Of `measure_identity`.
+    tolerance : float, optional
+        Relative difference up to which two integrations agree (default: 1e-6).
+    rounding : float, optional
+        Increase, relative to D_F(z, x(0)), that rounding alone may make (default: 1e-12).
+
+    Returns
+    -------
+    list of Claim
+        Five, each with a margin for each trajectory and a rival.
+    """
+    allowed, tiny = (f"{value:.0e}".replace("e-0", "e-") for value in (tolerance, rounding))
+    worst, decrease, integral, equality, loss = [], [], [], [], []
+    half, euclidean, others = [], [], []
+    for _, run in groups(table, "run"):
+        worst.append(np.max(run["deviation"]))
+        missed = run["start"] - run["divergence"] - run["integral"] / 2
+        half.append(np.max(np.abs(missed) / run["start"]))
+        end = select(run, step=run["step"].max())
+        ratio = end["integral"] / end["start"]
+        limit = end["vector"] == "limit"
+        integral.append(np.min(1.0 - ratio[~limit]))
+        equality.append(np.abs(ratio[limit] - 1.0)[0])
+        others.append(np.max(np.abs(ratio[~limit] - 1.0)))
+        loss.append(np.min(1.0 - 2.0 * run["time"] * run["loss"] / run["start"]))
+        parts = [own for _, own in groups(run, "vector")]
+        decrease.append(np.min([-np.diff(own["divergence"]) / own["start"][1:] for own in parts]))
+        euclidean.append(np.min([-np.diff(own["euclidean"]) for own in parts]))
+    return [
+        Claim(
+            "S1",
+            "D_F(z, x(0)) - D_F(z, x(t)) = int_0^t ||Ax - y||^2 for every feasible z and all t; "
+            f"margin: {allowed} minus the largest deviation relative to D_F(z, x(0))",
+            tolerance - np.array(worst),
+            "it falls by the integral of the loss, which is half as much",
+            tolerance - np.array(half),
+        ),
+        Claim(
+            "S1",
+            "D_F(z, x(t)) never increases (beyond rounding); "
+            f"margin: {tiny} plus the smallest decrease between recorded times relative to "
+            "D_F(z, x(0))",
+            rounding + np.array(decrease),
+            "||x(t) - z||^2 never increases",
+            rounding + np.array(euclidean),
+        ),
+        Claim(
+            "S1",
+            "int_0^inf ||Ax - y||^2 dt <= D_F(z, x(0)) for feasible z other than the limit; "
+            "margin: 1 minus their ratio",
+            np.array(integral),
+            "it is at most half of D_F(z, x(0))",
+            np.array(integral) - 0.5,
+        ),
+        Claim(
+            "S1",
+            "int_0^inf ||Ax - y||^2 dt = D_F(x_inf, x(0)), least divergence of all feasible z; "
+            f"margin: {allowed} minus the relative deviation",
+            tolerance - np.array(equality),
+            "= D_F(z, x(0)) for every feasible z",
+            tolerance - np.array(others),
+        ),
+        Claim(
+            "S1",
+            "l(x(t)) <= D_F(z, x(0))/(2t) for every feasible z and all t; margin: 1 minus their "
+            "ratio",
+            np.array(loss),
+            "l(x(t)) <= D_F(z, x(0))/(4t)",
+            2 * np.array(loss) - 1,
+        ),
+    ]

@@ -2,506 +2,354 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
-from scipy.linalg import null_space
-from scipy.optimize import minimize_scalar
 
-from deepfact import rates, theory
-from deepfact.deep_factorization import DeepFactorization, deformed_exponent
-from deepfact.experiments.l1_gap import guaranteed_gap
-from deepfact.figures import OKABE_ITO
-from deepfact.limit import flow_limit
-from deepfact.problem import Problem, gaussian_problem
+from deepfact import rates
+from deepfact.checks import Claim
+from deepfact.deep_factorization import DeepFactorization
+from deepfact.experiments.fits import fitted_slope
+from deepfact.experiments.gap_curve import SMALLEST_MEASURED, describe_curves, measure_curves
+from deepfact.experiments.hard_columns import describe_hard_columns, measure_hard_columns
+from deepfact.experiments.init_scale_and_depth_figure import figure
+from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap
+from deepfact.experiments.tables import from_rows, groups, select
+from deepfact.experiments.two_columns import (
+    describe_sign,
+    describe_worst_case,
+    improved_guarantee,
+    measure_sign,
+    measure_worst_case,
+    worst_case_fits,
+)
+from deepfact.problem import gaussian_problem
 
-SMALLEST_MEASURED = 1e-8
-"""Gaps below this multiple of Q are taken from `log_gap_near_minimiser`, larger ones measured."""
+__all__ = [
+    "checks",
+    "describe_curves",
+    "describe_hard_columns",
+    "describe_rates",
+    "describe_sign",
+    "describe_worst_case",
+    "figure",
+    "measure_curves",
+    "measure_hard",
+    "measure_rates",
+    "measure_sign",
+    "measure_worst_case",
+]
 
-
-def measured_gap(
-    problem: Problem, x: np.ndarray, certificate: np.ndarray, model: DeepFactorization
-) -> float:
-    """Return the gap of `flow_limit` without the cancellation of ||x_inf||_1 - ||x*||_1.
-
-    Parameters
-    ----------
-    problem : Problem
-        A x = y.
-    x : ndarray of shape (N,)
-        The minimiser x* of the l1 norm.
-    certificate : ndarray of shape (N,)
-        rho = A^T nu for some nu, the signs of x* on its support.
-    model : DeepFactorization
-        Depth, init scale, signed or positive.
-
-    Returns
-    -------
-    float
-        sum abs(x_inf_i) - rho_i x_inf_i off the support: since A x_inf = A x*, this is the gap. NaN
-        where the limit was not found.
-    """
-    limit = flow_limit(problem, model)
-    off = limit.x[x == 0]
-    return float(np.sum(np.abs(off) - certificate[x == 0] * off)) if limit.success else np.nan
+COMPARED_AT = 1e-6
+"""Refined gap and `flow_limit` are compared where the predicted gap is this multiple of Q."""
 
 
-def log_gap_near_minimiser(
-    problem: Problem, x: np.ndarray, certificate: np.ndarray, model: DeepFactorization
-) -> float:
-    """Return the logarithm of the limit's l1 gap where it is too small for `flow_limit`.
-
-    Solves the same equations A x = y, x = X(A^T nu) in variables in which nothing cancels: the
-    entries of x off the support of x*, in logarithms, and the differences x - x* on it. With Z a
-    basis of the kernel of A_S^T, the entries off the support obey Z^T A_off x_off = 0, which is
-    the optimality condition of a smooth convex problem in M - s unknowns.
-
-    Parameters
-    ----------
-    problem : Problem
-        A x = y with y = A x*.
-    x : ndarray of shape (N,)
-        The unique minimiser x* of the l1 norm, with s < M nonzeros.
-    certificate : ndarray of shape (N,)
-        rho = A^T nu for some nu, the signs of x* on its support, of size below 1 elsewhere.
-    model : DeepFactorization
-        Depth >= 2, one init scale for all coordinates, signed or positive.
-
-    Returns
-    -------
-    float
-        NaN where the iteration does not converge: the init scale is not small enough.
-    """
-    A, support = problem.dense(), x != 0
-    on, off = A[:, support], A[:, ~support]
-    lift = np.linalg.pinv(on.T)  # A_S^T lift = identity
-    B, C = off.T @ null_space(on.T), off.T @ lift
-    rate, theta, signs = float(np.exp(model.log_rate)), model.theta, np.sign(x[support])
-    outside = certificate[~support]
-    start = np.linalg.lstsq(B, outside - C @ signs, rcond=None)[0]
-
-    change = np.zeros(len(signs))
-    z = None
-    for _ in range(100):
-        moved = x[support] + change
-        if np.any(moved * signs <= 0):
-            return np.nan
-        v = rate * model.potential_gradient(moved)
-        if z is None:
-            z = np.mean(np.abs(v)) * start
-        z = _balance(B, C @ v, z, theta, model.signed)
-        if z is None:
-            return np.nan
-        values, _, log_scale = _products(C @ v + B @ z, theta, model.signed)
-        log_unit = float(model.log_product) + log_scale
-        with np.errstate(under="ignore"):
-            new = -np.exp(log_unit) * (lift.T @ (off @ values))
-        settled = np.max(np.abs(new - change) / np.abs(moved)) <= 1e-14
-        change = new
-        if settled:
-            return log_unit + float(np.log(np.sum(np.abs(values) - outside * values)))
-    return np.nan
-
-
-def _products(v, theta, signed):
-    """Return X/(a e^m) and its derivative for the scaled dual variable v, and m."""
-    grow = deformed_exponent(v, theta)
-    if not signed:
-        m = float(np.max(grow))
-        return np.exp(grow - m), np.exp((1 + theta) * grow - m), m
-    shrink = deformed_exponent(-v, theta)
-    m = float(max(np.max(grow), np.max(shrink)))
-    slope = np.exp((1 + theta) * grow - m) + np.exp((1 + theta) * shrink - m)
-    return np.exp(grow - m) - np.exp(shrink - m), slope, m
-
-
-def _balance(B, c, z, theta, signed):
-    """Return z with B^T X(c + B z) = 0 by damped Newton steps; None where they fail."""
-    last = np.inf
-    for _ in range(500):
-        v = c + B @ z
-        if theta and np.max(theta * (np.abs(v) if signed else v)) >= 1:
-            return None
-        with np.errstate(under="ignore"):
-            values, slope, m = _products(v, theta, signed)
-            root = np.sqrt(slope)
-        # Divided by the columns' largest weight: entries far below the largest drop out.
-        step = np.linalg.lstsq(root[:, None] * B, -values / np.maximum(root, 1e-300), rcond=None)[0]
-        decrement = float(np.linalg.norm(root * (B @ step)))
-        if decrement <= 1e-7 * np.sqrt(np.sum(np.abs(values))) and decrement >= 0.5 * last:
-            return z
-        last, size, move = decrement, 1.0, B @ step
-        while size > 1e-12:
-            moved = v + size * move
-            inside = not theta or np.max(theta * (np.abs(moved) if signed else moved)) < 1
-            if inside:
-                with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                    there, _, m_there = _products(moved, theta, signed)
-                    turn = np.exp(min(m_there - m, 600.0)) * float(there @ move)
-                if turn <= 0.5 * decrement**2 or decrement <= 1e-6 * np.sqrt(
-                    np.sum(np.abs(values))
-                ):
-                    break
-            size /= 2
-        z = z + size * step
-    return None
-
-
-def gap_curve(
-    problem: Problem, x: np.ndarray, depth: float, log_alpha: np.ndarray, signed: bool = True
-) -> dict[str, np.ndarray]:
-    """Compute the l1 gap on one problem against the init scale, with its bounds and asymptote.
-
-    Parameters
-    ----------
-    problem : Problem
-        A x = y.
-    x : ndarray of shape (N,)
-        The unique minimiser of the l1 norm.
-    depth : float
-        Number L of factors, finite.
-    log_alpha : ndarray of shape (K,)
-        Natural logarithms of the init scales.
-    signed : bool, optional
-        Signed or positive model (default: True).
-
-    Returns
-    -------
-    dict of str to ndarray of shape (K,)
-        ``depth``, ``log10_alpha``, and as multiples of Q: ``measured`` (from `flow_limit` where it
-        is at least `SMALLEST_MEASURED`, else from `log_gap_near_minimiser`; ``refined`` says
-        which), ``asymptote`` (S7), ``bound`` (S3), ``guarantee`` (S2), ``worst_case`` (the supremum
-        over A = (1, 1 + delta) with the same Q).
-    """
-    Q, N = float(np.abs(x).sum()), problem.N
-    asymptote = rates.first_order_correction(problem, x, depth, nonnegative=not signed)
-    measured, refined = [], []
-    for value in log_alpha:
-        model = DeepFactorization(depth, log_alpha=float(value), signed=signed)
-        gap = measured_gap(problem, x, asymptote.certificate, model) / Q
-        refined.append(not gap >= SMALLEST_MEASURED)
-        if refined[-1]:
-            log_gap = log_gap_near_minimiser(problem, x, asymptote.certificate, model)
-            gap = float(np.exp(log_gap)) / Q
-        measured.append(gap)
-    return {
-        "depth": np.full(len(log_alpha), float(depth)),
-        "log10_alpha": log_alpha / np.log(10),
-        "measured": np.array(measured),
-        "refined": np.array(refined),
-        "asymptote": asymptote.gap(log_alpha=log_alpha) / Q,
-        "bound": theory.l1_gap_bound(Q, N, depth, log_alpha=log_alpha, signed=signed) / Q,
-        "guarantee": np.array([guaranteed_gap(Q, N, depth, v, signed) for v in log_alpha]) / Q,
-        "worst_case": np.array(
-            [worst_case(Q, depth, float(value), signed)[0] for value in log_alpha]
-        )
-        / Q,
-    }
-
-
-@dataclass(frozen=True, eq=False)
-class RateTrials:
-    """Measured against predicted rates on random problems: I instances, D depths, G gaps.
-
-    Parameters
-    ----------
-    signed : bool
-        Signed or positive model.
-    depths : ndarray of shape (D,)
-        Numbers L of factors.
-    exponent : ndarray of shape (I, D)
-        Predicted exponent of alpha.
-    rho : ndarray of shape (I, D)
-        Largest entry of the certificate off the support.
-    log_ratio : ndarray of shape (I, D, G)
-        log(gap/predicted gap), at init scales at which the predicted gap is 10^g Q.
-    slope : ndarray of shape (I, D)
-        Least-squares slope of log gap against log alpha over these scales.
-    slope_low, slope_high : ndarray of shape (I, D)
-        Least and largest slope between neighbouring scales.
-    disagreement : ndarray of shape (I, D)
-        abs(log(gap of flow_limit/refined gap)) at a predicted gap of 1e-6 Q.
-    excluded : int
-        Draws without a unique nondegenerate minimiser, or with an infinite rate: drawn again.
-    """
-
-    signed: bool
-    depths: np.ndarray
-    exponent: np.ndarray
-    rho: np.ndarray
-    log_ratio: np.ndarray
-    slope: np.ndarray
-    slope_low: np.ndarray
-    slope_high: np.ndarray
-    disagreement: np.ndarray
-    excluded: int
-
-
-def rate_trials(
+def measure_rates(
     M: int,
     N: int,
     s: int,
     instances: int,
     depths: list[float],
     log10_gaps: list[float],
-    signed: bool,
+    log10_gaps_two: list[float],
     seed: int,
-) -> RateTrials:
-    """Compare the measured gap with its asymptote on random Gaussian problems.
+) -> dict[str, np.ndarray]:
+    """Compare the measured gap with its asymptote on random Gaussian problems of both models.
 
     Parameters
     ----------
     M, N, s : int
         Measurements, unknowns, nonzeros.
     instances : int
-        Number of problems.
+        Number of problems for each model.
     depths : list of float
         Numbers L of factors, finite.
     log10_gaps : list of float
-        The init scales are those at which the asymptote is 10^g Q, for these g, at least two.
-    signed : bool
-        Signed or positive model.
+        For L > 2 the init scales are those at which the asymptote is 10^g Q, for these g, at least
+        two, falling.
+    log10_gaps_two : list of float
+        The same for L = 2, where the asymptote sets in far later.
     seed : int
         Seed; every draw has its own child of it.
 
     Returns
     -------
-    RateTrials
-        Measured and predicted rates.
+    dict of str to ndarray
+        A row for each model, instance and depth: ``signed``, ``draw`` (draws without a unique
+        nondegenerate minimiser, or with an infinite rate, are left out), ``depth``; the predicted
+        ``exponent`` of alpha and ``rho``, the largest entry of the certificate off the support,
+        with ``rho_least_squares``, that of the certificate of least norm; ``slope`` of log gap in
+        log alpha, fitted at L = 2 and between the last two scales beyond; ``log_ratio``, the
+        logarithm of gap/predicted gap at the last scale; ``rest_slope``, that of
+        log abs(gap/predicted gap - 1) in log alpha between the last two scales, and
+        ``rest_slope_two``, the same with the constant from the certificate of depth 2 (both NaN at
+        L = 2); ``disagreement``, the size of the logarithm of (gap of flow_limit)/(refined gap)
+        where the prediction is `COMPARED_AT` Q.
+
+    Raises
+    ------
+    ValueError
+        If hardly any problem has a unique nondegenerate minimiser: choose more measurements.
     """
-    depths = np.asarray(depths, float)
-    log_gaps = np.log(10) * np.asarray(log10_gaps, float)
-    shape = instances, len(depths)
-    exponent, rho, slope, low, high, disagreement = (np.full(shape, np.nan) for _ in range(6))
-    log_ratio = np.full((*shape, len(log_gaps)), np.nan)
-    source = np.random.SeedSequence(seed)
-    excluded, i = 0, 0
-    while i < instances:
-        if excluded > 20 * instances:
-            raise ValueError(f"M = {M} is too small for l1 recovery of s = {s} among N = {N}")
-        problem = gaussian_problem(M, N, s, seed=source.spawn(1)[0], nonnegative=not signed)
-        x = problem.x_true
-        try:
-            predicted = [
-                rates.first_order_correction(problem, x, L, nonnegative=not signed) for L in depths
-            ]
-        except ValueError:
-            excluded += 1
-            continue
-        if any(one.gap_coefficient == 0 for one in predicted):
-            excluded += 1
-            continue
-        log_Q = float(np.log(np.abs(x).sum()))
-        for j, (L, one) in enumerate(zip(depths, predicted, strict=True)):
-
-            def log_gap(relative, L=L, one=one, problem=problem, x=x, log_Q=log_Q):
-                log_alpha = (relative + log_Q - np.log(one.gap_coefficient)) / one.exponent
-                model = DeepFactorization(L, log_alpha=float(log_alpha), signed=signed)
-                return model, log_gap_near_minimiser(problem, x, one.certificate, model)
-
-            found = [log_gap(g) for g in log_gaps]
-            logs = np.array([value for _, value in found])
-            log_alpha = np.array([model.log_alpha for model, _ in found])
-            exponent[i, j], rho[i, j] = one.exponent, one.rho
-            log_ratio[i, j] = logs - log_Q - log_gaps
-            slope[i, j] = np.polyfit(log_alpha, logs, 1)[0] if np.isfinite(logs).all() else np.nan
-            steps = np.diff(logs) / np.diff(log_alpha)
-            low[i, j], high[i, j] = steps.min(), steps.max()
-            model, refined = log_gap(np.log(1e-6))
-            direct = measured_gap(problem, x, one.certificate, model)
-            disagreement[i, j] = abs(float(np.log(direct)) - refined)
-        i += 1
-    return RateTrials(
-        signed, depths, exponent, rho, log_ratio, slope, low, high, disagreement, excluded
-    )
+    rows = []
+    for signed in (True, False):
+        source = np.random.SeedSequence(seed)
+        draws, found = 0, 0
+        while found < instances:
+            if draws - found > 20 * instances:
+                raise ValueError(f"M = {M} is too small for l1 recovery of s = {s} among N = {N}")
+            problem = gaussian_problem(M, N, s, seed=source.spawn(1)[0], nonnegative=not signed)
+            draws += 1
+            predicted = _predictions(problem, depths, signed)
+            if predicted is None:
+                continue
+            found += 1
+            two = rates.first_order_correction(problem, problem.x_true, 2, nonnegative=not signed)
+            for L, one in zip(depths, predicted, strict=True):
+                gaps = np.log(10) * np.asarray(log10_gaps if L > 2 else log10_gaps_two)
+                row = _rate(problem, float(L), one, two.certificate, gaps, signed)
+                rows.append({"signed": signed, "draw": draws, "depth": float(L), **row})
+    return from_rows(rows)
 
 
-def worst_case(
-    Q: float, depth: float, log_alpha: float, signed: bool = True
-) -> tuple[float, float]:
-    """Maximise the gap on A = (1, 1 + delta) over delta, for a = alpha^L < Q.
+def _predictions(problem, depths, signed):
+    """Return the asymptotes for all depths; None where one does not exist or is infinitely fast."""
+    try:
+        predicted = [
+            rates.first_order_correction(problem, problem.x_true, L, nonnegative=not signed)
+            for L in depths
+        ]
+    except ValueError:
+        return None
+    return None if any(one.gap_coefficient == 0 for one in predicted) else predicted
+
+
+def _rate(problem, depth, asymptote, other_certificate, log_gaps, signed):
+    """Return one problem's rate at one depth against its asymptote."""
+    x = problem.x_true
+    log_Q = float(np.log(np.abs(x).sum()))
+
+    def log_alpha_at(relative):
+        return (relative + log_Q - np.log(asymptote.gap_coefficient)) / asymptote.exponent
+
+    def log_gap(relative, refined):
+        log_alpha = float(log_alpha_at(relative))
+        model = DeepFactorization(depth, log_alpha=log_alpha, signed=signed)
+        if refined:
+            return log_gap_near_minimiser(problem, x, asymptote.certificate, model)
+        return float(np.log(measured_gap(problem, x, asymptote.certificate, model)))
+
+    log_alpha = log_alpha_at(log_gaps)
+    logs = np.array([log_gap(value, value < np.log(SMALLEST_MEASURED)) for value in log_gaps])
+    log_ratio = logs - log_Q - log_gaps
+    last = slice(-2, None) if depth > 2 else slice(None)
+    slope = np.nan
+    if np.isfinite(logs).all():
+        slope, _ = fitted_slope(log_alpha[last], logs[last])
+    rests = dict.fromkeys(("rest_slope", "rest_slope_two"), np.nan)
+    if depth > 2:
+        other = np.log(gap_constant(other_certificate[x == 0], depth, signed))
+        shift = other - np.log(asymptote.gap_coefficient)
+        for name, ratio in zip(rests, (log_ratio, log_ratio - shift), strict=True):
+            rest = np.log(np.abs(np.expm1(ratio[-2:])))
+            rests[name] = np.diff(rest)[0] / np.diff(log_alpha[-2:])[0]
+    return {
+        "exponent": asymptote.exponent,
+        "rho": asymptote.rho,
+        "rho_least_squares": _least_squares_rho(problem, signed),
+        "slope": slope,
+        "log_ratio": log_ratio[-1],
+        **rests,
+        "disagreement": abs(np.diff([log_gap(np.log(COMPARED_AT), flag) for flag in (0, 1)])[0]),
+    }
+
+
+def gap_constant(certificate: np.ndarray, depth: float, signed: bool) -> float:
+    """Return the constant of S7 at L > 2 that a certificate would give.
 
     Parameters
     ----------
-    Q : float
-        Least l1 norm.
+    certificate : ndarray
+        Its entries rho_i off the support.
     depth : float
-        Number L of factors, finite.
-    log_alpha : float
-        Natural logarithm of the init scale.
-    signed : bool, optional
-        Signed or positive model (default: True).
+        Finite number L > 2 of factors.
+    signed : bool
+        Signed or positive model.
 
     Returns
     -------
-    gap, delta : float
-        The largest gap and where it is attained.
+    float
+        sum abs(d_i) (1 - abs(rho_i)), d_i = (1 - rho_i)^(-L/(L-2)) - (1 + rho_i)^(-L/(L-2)), in the
+        positive model without the second term and without the absolute values
+        (docs/statements.md).
     """
-
-    def gap(log_delta):
-        delta = float(np.exp(log_delta))
-        return rates.worst_case_gap(delta, Q, depth, signed=signed, log_alpha=log_alpha)
-
-    # The worst delta is of the order of the worst gap, which is that of the asymptote.
-    log_ratio = max(float(np.log(Q)) - depth * log_alpha, 1.0)
-    centre = -np.log(log_ratio) if depth == 2 else -(1 - 2 / depth) * log_ratio
-    grid = centre + np.linspace(-4.0, 4.0, 17)
-    best = int(np.argmax([gap(value) for value in grid]))
-    found = minimize_scalar(
-        lambda value: -gap(value),
-        bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
-        method="bounded",
-        options={"xatol": 1e-8},
-    )
-    return -float(found.fun), float(np.exp(found.x))
+    power = -depth / (depth - 2)
+    if not signed:
+        return float(np.sum((1 - certificate) ** (power + 1)))
+    size = np.abs(certificate)
+    return float(np.sum(((1 - size) ** power - (1 + size) ** power) * (1 - size)))
 
 
-def worst_case_trials(
-    depths: list[float], log10_ratios: list[float], Q: float, signed: bool = True
-) -> dict[str, np.ndarray]:
-    """Compute the largest gap over A = (1, 1 + delta) and compare it with guarantee and asymptote.
+def _least_squares_rho(problem, signed):
+    """Return the largest entry off the support of the certificate with nu of least norm."""
+    A, x = problem.dense(), problem.x_true
+    on = A[:, x != 0]
+    nu = np.linalg.lstsq(on.T, np.sign(x[x != 0]), rcond=None)[0]
+    entries = A[:, x == 0].T @ nu
+    return float(np.max(np.abs(entries) if signed else entries))
+
+
+def _slope_error(trials):
+    return np.abs(trials["slope"] / trials["exponent"] - 1)
+
+
+def _constant_error(trials):
+    return np.abs(np.expm1(trials["log_ratio"]))
+
+
+def describe_rates(trials: dict[str, np.ndarray]) -> str:
+    """Write the deviations of slopes and constants from their predictions as a table.
 
     Parameters
     ----------
+    trials : dict of str to ndarray
+        From `measure_rates`.
+
+    Returns
+    -------
+    str
+        A line for each model and depth.
+    """
+    lines = [
+        "                          worst error     gap/predicted - 1       its slope in alpha",
+        "model     depth   rho      of the slope    median    worst     over L - 2",
+    ]
+    for signed, L, runs in groups(trials, "signed", "depth"):
+        error = _constant_error(runs)
+        rest = runs["rest_slope"] / (L - 2) if L > 2 else np.array([])
+        shown = f"{rest.min():9.3f} to {rest.max():.3f}" if rest.size else ""
+        lines.append(
+            f"{'signed' if signed else 'positive':8s} {L:6g}"
+            f"   {runs['rho'].min():.2f} to {runs['rho'].max():.2f}"
+            f" {_slope_error(runs).max():9.0e} {np.median(error):11.0e} {error.max():9.0e} {shown}"
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def measure_hard(N: int, depths: list[float], log10_ratios: list[float]) -> dict[str, np.ndarray]:
+    """Maximise the gap of the positive model on columns (1, ..., 1, 1 + delta) over delta.
+
+    Parameters
+    ----------
+    N : int
+        Number of unknowns.
     depths : list of float
         Numbers L of factors, finite.
     log10_ratios : list of float
-        Init scales as log10(Q/a), a = alpha^L.
-    Q : float
-        Least l1 norm.
-    signed : bool, optional
-        Signed or positive model (default: True).
+        Init scales as log10(Q/a).
 
     Returns
     -------
-    dict of str to ndarray of shape (D K,)
-        ``depth``, ``log10_ratio``, ``log_alpha``; as multiples of Q ``supremum`` with the ``delta``
-        that attains it, ``guarantee`` (S2), ``bound`` (S3) and ``asymptote``, C/log(Q/a) or
-        C (a/Q)^p; ``disagreement``, the relative difference between the supremum and the gap of
-        `flow_limit` on that very matrix (NaN where 1 + delta would round off delta's digits).
+    dict of str to ndarray
+        As `hard_columns.measure_hard_columns`.
     """
-    rows = []
-    for L in depths:
-        C = rates.worst_case_constant(L)
-        for log10_ratio in log10_ratios:
-            log_ratio = float(np.log(10) * log10_ratio)
-            log_alpha = (float(np.log(Q)) - log_ratio) / L
-            gap, delta = worst_case(Q, L, log_alpha, signed)
-            limit_gap = np.nan
-            if delta > 1e-6:
-                problem = rates.worst_case_problem(delta, Q)
-                model = DeepFactorization(L, log_alpha=log_alpha, signed=signed)
-                difference = problem.A[0, 1] - 1.0  # delta as it is in the matrix
-                limit = flow_limit(problem, model)
-                limit_gap = abs(limit.x[0]) * difference / (1 + difference)
-            rows.append(
-                {
-                    "depth": L,
-                    "log10_ratio": log10_ratio,
-                    "log_alpha": log_alpha,
-                    "supremum": gap / Q,
-                    "delta": delta,
-                    "guarantee": guaranteed_gap(Q, 2, L, log_alpha, signed) / Q,
-                    "bound": theory.l1_gap_bound(Q, 2, L, log_alpha=log_alpha, signed=signed) / Q,
-                    "asymptote": C / log_ratio if L == 2 else C * np.exp(-log_ratio * (1 - 2 / L)),
-                    "disagreement": abs(limit_gap / gap - 1),
-                }
-            )
-    return {name: np.array([row[name] for row in rows], float) for name in rows[0]}
+    return measure_hard_columns(N, depths, log10_ratios, signed=False)
 
 
-def sign_gaps() -> tuple[float, float, float]:
-    """Return what decides the sign of the 1/2 in S2.
-
-    Returns
-    -------
-    eps : float
-        The wanted gap.
-    wrong : float
-        The gap from alpha = exp(+1/2 - (Q^2 + N/e)/(2 eps)) in the positive model.
-    right : float
-        The gap from alpha = exp(-1/2 - (Q^2 + N/e)/(2 eps)).
-    """
-    problem, eps, alpha = theory.sign_counterexample()
-    Q = float(np.abs(problem.y[0]))
-    gaps = []
-    for log_alpha in (np.log(alpha), np.log(alpha) - 1):
-        model = DeepFactorization(2, log_alpha=float(log_alpha), signed=False)
-        gaps.append(flow_limit(problem, model).l1_norm - Q)
-    return eps, gaps[0], gaps[1]
-
-
-def rate_figure(curves: list[dict[str, np.ndarray]], labels: list[str]) -> Figure:
-    """Draw gap, bounds, asymptote and worst case against the init scale, a panel for each depth.
+def checks(
+    trials: dict[str, np.ndarray],
+    worst: dict[str, np.ndarray],
+    hard: dict[str, np.ndarray],
+    sign: dict[str, np.ndarray],
+) -> list[Claim]:
+    """Return what the tables say about S2, S3 and S7.
 
     Parameters
     ----------
-    curves : list of dict
-        One for each depth, from `gap_curve`.
-    labels : list of str
-        Text in each panel.
+    trials : dict of str to ndarray
+        From `measure_rates`.
+    worst : dict of str to ndarray
+        From `measure_worst_case`.
+    hard : dict of str to ndarray
+        From `measure_hard`.
+    sign : dict of str to ndarray
+        From `measure_sign`.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        The figure.
+    list of Claim
+        Those of which there are instances, each with its rival: depth 2 or depths above 2 may be
+        missing.
     """
-    columns = 2 if len(curves) > 1 else 1
-    rows = -(-len(curves) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3.3 * columns, 2.5 * rows + 0.5), sharey=True, squeeze=False
-    )
-    for axis, data, label in zip(axes.flat, curves, labels, strict=False):
-        x = 10.0 ** data["log10_alpha"]
-        for name, colour, style, text in (
-            ("guarantee", OKABE_ITO["blue"], "--", "guarantee S2"),
-            ("bound", OKABE_ITO["vermillion"], "-", "sharper bound S3"),
-            ("worst_case", OKABE_ITO["green"], "-.", r"worst $A=(1,1+\delta)$"),
-            ("asymptote", OKABE_ITO["orange"], "-", "asymptote S7"),
-        ):
-            keep = np.isfinite(data[name])
-            if name == "asymptote":
-                keep &= data[name] < 10
-            axis.plot(x[keep], data[name][keep], style, color=colour, label=text)
-        for refined, face, text in (
-            (False, OKABE_ITO["black"], "measured gap"),
-            (True, "white", "the same, refined"),
-        ):
-            here = data["refined"] == refined
-            axis.plot(
-                x[here],
-                data["measured"][here],
-                "o",
-                color=OKABE_ITO["black"],
-                label=text,
-                markerfacecolor=face,
-                markersize=3.5,
-                markeredgewidth=0.8,
-                zorder=3,
-            )
-        axis.set(xscale="log", yscale="log", title=f"$L = {data['depth'][0]:g}$")
-        axis.text(
-            0.97,
-            0.05,
-            label,
-            transform=axis.transAxes,
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
-        )
-        axis.set_ylim(1e-22, 1e3)
-        axis.xaxis.set_major_locator(LogLocator(numticks=6))
-        axis.minorticks_off()
-    for axis in axes.flat[len(curves) :]:
-        axis.set_visible(False)
-    for axis in axes[-1]:
-        axis.set_xlabel(r"init scale $\alpha$")
-    for axis in axes[:, 0]:
-        axis.set_ylabel(r"gap $(\Vert x_\infty\Vert_1 - Q)/Q$")
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=3)
-    return figure
+    deep = select(trials, where=trials["depth"] > 2)
+    two = select(trials, depth=2)
+    fits = worst_case_fits(worst)
+    fixed = np.where(fits["depth"] == 2, -2.0, fits["depth"])
+    wrong, right = (select(sign, half=half) for half in (0.5, -0.5))
+    claims = [
+        Claim(
+            "S7",
+            "L = 2: fitted exponent of the gap is 2 (1 - rho), rho the least possible one; "
+            "margin 0.001 - relative error",
+            1e-3 - _slope_error(two),
+            "rho of the certificate of least norm",
+            1e-3 - _slope_error({**two, "exponent": 2 * (1 - two["rho_least_squares"])}),
+        ),
+        Claim(
+            "S7",
+            "L = 2: gap/alpha^(2 (1 - rho)) tends to the computed constant; "
+            "margin 0.1 - relative error",
+            0.1 - _constant_error(two),
+            "half of the constant: one sign counts",
+            0.1 - _constant_error({**two, "log_ratio": two["log_ratio"] + np.log(2)}),
+        ),
+        Claim(
+            "S7",
+            "L > 2: gap/alpha^L is the computed constant and a rest of order alpha^(L-2), at gaps "
+            "of ordinary size; margin 0.1 - relative error of the rest's exponent",
+            0.1 - np.abs(deep["rest_slope"] / (deep["depth"] - 2) - 1),
+            "the constant comes from the certificate of depth 2",
+            0.1 - np.abs(deep["rest_slope_two"] / (deep["depth"] - 2) - 1),
+        ),
+        Claim(
+            "S7",
+            "sup over A = (1, 1 + delta) tends to C Q/log(Q/a) or C Q (a/Q)^(1 - 2/L); "
+            "margin 0.02 - relative error",
+            0.02 - np.abs(fits["to_asymptote"] - 1),
+            "two columns attain the sharper bound S3",
+            0.02 - np.abs(worst["supremum"] / worst["bound"] - 1),
+        ),
+        Claim(
+            "S2",
+            "the guarantee's exponents are attained on A = (1, 1 + delta); "
+            "margin 0.02 - relative error of the fitted exponent",
+            0.02 - np.abs(fits["exponent"] / fits["predicted"] - 1),
+            "those of a fixed matrix are: L (L > 2), and at L = 2 a faster power of log(Q/a), -2",
+            0.02 - np.abs(fits["exponent"] / fixed - 1),
+        ),
+        Claim(
+            "S2",
+            "the guarantee holds on A = (1, 1 + delta) at its worst delta; margin (eps - gap)/eps",
+            1 - worst["supremum"] / worst["guarantee"],
+            "from the largest init scale on it may fall like alpha^(L-1), at L = 2 like "
+            "log(Q/a)^(-2)",
+            1 - worst["supremum"] / improved_guarantee(worst),
+        ),
+        Claim(
+            "S3",
+            "the sharper bound holds on A = (1, 1 + delta) and on (1, ..., 1, 1 + delta) at the "
+            "worst delta; margin (bound - gap)/bound",
+            np.concatenate(
+                [1 - worst["supremum"] / worst["bound"], 1 - hard["gap"] / hard["bound"]]
+            ),
+            "half of the bound would do",
+            1 - 2 * hard["gap"] / hard["bound"],
+        ),
+        Claim(
+            "S2",
+            "L = 2: alpha = exp(-1/2 - ...) keeps the gap below eps on A = (1, -1); "
+            "margin (eps - gap)/eps",
+            1 - right["gap"] / right["eps"],
+            "alpha = exp(+1/2 - ...) does too",
+            1 - wrong["gap"] / wrong["eps"],
+        ),
+    ]
+    return [claim for claim in claims if np.size(claim.margins)]

@@ -1,217 +1,85 @@
-"""How many measurements: recovery rates on a grid, on a cut, and as the dimension grows (S14)."""
+"""How many measurements the flow needs: statement S14."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
-from scipy.stats import beta
+from scipy.stats import chi2
 
-from deepfact.arguments import as_count
+from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.experiments.measurements_figure import figure, figure_data
+from deepfact.experiments.recovery_fits import METHODS, chi_square, fit_cuts, fit_growth
+from deepfact.experiments.recovery_table import (
+    TOLERANCE,
+    join_tables,
+    load_table,
+    recovery_table,
+    save_table,
+)
+from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
-from deepfact.recovery import PhaseTransition, phase_transition, recovery_trial
-from deepfact.theory import recovery_threshold, recovery_window
+from deepfact.recovery import recovery_trial
+from deepfact.statuses import require
 
-COLUMNS = (
-    "part",
-    "unknowns",
-    "measurements",
-    "nonzeros",
-    "trials",
-    "depth_1",
-    "depth_2",
-    "depth_3",
-    "basis_pursuit",
-    "differ_1",
-    "differ_2",
-    "differ_3",
-    "lp_solves",
-)
-_COUNTS = COLUMNS[1:]
-PARTS = ("grid", "cut", "growth")
+__all__ = [
+    "checks",
+    "depth_two_by_scale",
+    "describe_cuts",
+    "describe_grids",
+    "describe_scales",
+    "figure",
+    "figure_data",
+    "join_tables",
+    "load_recovery",
+    "load_table",
+    "measure_recovery",
+    "measure_scales",
+    "recovery_table",
+    "save_table",
+]
 
-
-def grid_cells(N: int, side: int) -> list[tuple[int, int]]:
-    """Return the cells (M, s) of a grid with ``side`` values each, up to N.
-
-    Parameters
-    ----------
-    N : int
-        Number of unknowns.
-    side : int
-        Cells along each axis.
-
-    Returns
-    -------
-    list of (int, int)
-        M and s take the values round(N k/side), k = 1, ..., side.
-    """
-    values = np.unique(np.rint(N * np.arange(1, side + 1) / side).astype(int))
-    return [(int(M), int(s)) for M in values for s in values]
+KINDS = ("signed", "nonnegative")
 
 
-def cut_cells(N: int, s: int, points: int, nonnegative: bool) -> list[tuple[int, int]]:
-    """Return cells across the predicted transition at one sparsity.
+def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, np.ndarray]]:
+    """Measure recovery rates of signed and of nonnegative vectors.
 
     Parameters
     ----------
-    N, s : int
-        Unknowns and nonzeros.
-    points : int
-        Number of cells.
-    nonnegative : bool
-        Nonnegative or signed vectors.
-
-    Returns
-    -------
-    list of (int, int)
-        M from three predicted widths below the predicted threshold to three above.
-    """
-    centre = recovery_threshold(s, N, nonnegative)
-    width = 3 * recovery_window(s, N, nonnegative)
-    values = np.rint(np.linspace(centre - width, centre + width, points)).astype(int)
-    return [(int(M), s) for M in np.unique(np.clip(values, 1, N))]
-
-
-def recovery_table(
-    nonnegative: bool,
-    seed: int,
-    unknowns: int,
-    side: int,
-    trials: int,
-    cut_unknowns: int,
-    cut_nonzeros: int,
-    cut_points: int,
-    cut_trials: int,
-    growth_unknowns: list[int],
-    growth_nonzeros: int,
-    growth_points: int,
-    growth_trials: int,
-    log10_alpha_2: float,
-    log10_alpha_3: float,
-    workers: int | None = None,
-    checkpoint: str | Path | None = None,
-    chunk: int = 0,
-    chunks: int = 1,
-) -> dict[str, np.ndarray]:
-    """Run the three experiments: the grid, the cut and the growth with N; or a share of them.
-
-    Parameters
-    ----------
-    nonnegative : bool
-        Nonnegative vectors and positive model, or signed ones.
-    seed : int
-        Seed; equal instances for every method.
-    unknowns, side, trials : int
-        Grid: N, cells a side, instances a cell.
-    cut_unknowns, cut_nonzeros, cut_points, cut_trials : int
-        Cut: N, s, number of M and instances each.
-    growth_unknowns : list of int
-        Growth: the values of N.
-    growth_nonzeros, growth_points, growth_trials : int
-        Growth: s, number of M and instances each.
-    log10_alpha_2, log10_alpha_3 : float
-        Init scales of depth 2 and depth 3.
     workers : int, optional
-        Processes (default: one a core).
-    checkpoint : path, optional
-        File that collects finished cells.
-    chunk, chunks : int, optional
-        Run the share ``chunk`` = 0, ..., ``chunks`` - 1 of the cells (default: all).
+        Processes (default: 1).
+    **arguments : object
+        Those of `recovery_table` but ``nonnegative``.
 
     Returns
     -------
-    dict of str to ndarray
-        A column for each of `COLUMNS`; a row for each cell, in the order of `join_tables`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or out of range.
-    ArithmeticError
-        If a limit or a linear program could not be computed.
-
-    Notes
-    -----
-    Statement S14 of ``docs/statements.md``.
+    dict of str to dict
+        The table of `recovery_table` for each of "signed" and "nonnegative".
     """
-    if as_count("chunk", chunk, minimum=0) >= as_count("chunks", chunks, minimum=1):
-        raise ValueError(f"chunk must be less than chunks = {chunks}, got {chunk}")
-    counts = {
-        "unknowns": unknowns,
-        "side": side,
-        "trials": trials,
-        "cut_unknowns": cut_unknowns,
-        "cut_nonzeros": cut_nonzeros,
-        "cut_points": cut_points,
-        "cut_trials": cut_trials,
-        "growth_nonzeros": growth_nonzeros,
-        "growth_points": growth_points,
-        "growth_trials": growth_trials,
+    return {
+        kind: recovery_table(nonnegative=kind == "nonnegative", workers=workers, **arguments)
+        for kind in KINDS
     }
-    for name, value in counts.items():
-        as_count(name, value, minimum=1)
-    scales = (log10_alpha_2 * np.log(10), log10_alpha_3 * np.log(10))
-    parts = [("grid", unknowns, grid_cells(unknowns, side), trials)]
-    cut = cut_cells(cut_unknowns, cut_nonzeros, cut_points, nonnegative)
-    parts.append(("cut", cut_unknowns, cut, cut_trials))
-    for N in sorted(growth_unknowns):
-        cells = cut_cells(int(N), growth_nonzeros, growth_points, nonnegative)
-        parts.append(("growth", int(N), cells, growth_trials))
-    rows: dict[str, list] = {name: [] for name in COLUMNS}
-    for part, N, cells, count in _share(parts, chunk, chunks):
-        result = phase_transition(
-            N, cells, count, nonnegative, scales, 1e-3, seed, workers, checkpoint
-        )
-        _append(rows, part, result)
-    return {name: np.array(values) for name, values in rows.items()}
 
 
-def _share(parts: list[tuple], chunk: int, chunks: int) -> list[tuple]:
-    """Keep one cell in ``chunks``, dealt by cost, so that all shares take about equal time."""
-    costs = [
-        (-count * M * M * N * (s <= M), k, M, s)  # M equations do not fix s > M: not run
-        for k, (_, N, cells, count) in enumerate(parts)
-        for M, s in cells
-    ]
-    dealt = sorted(costs)[chunk::chunks]
-    return [
-        (part, N, sorted((M, s) for _, j, M, s in dealt if j == k), count)
-        for k, (part, N, _, count) in enumerate(parts)
-    ]
-
-
-def _append(rows: dict[str, list], part: str, result: PhaseTransition) -> None:
-    for k in range(len(result.M)):
-        values = (part, result.N, result.M[k], result.s[k], result.trials)
-        values += (*result.recovered[k], *result.disagreements[k], result.lp_solves[k])
-        for name, value in zip(COLUMNS, values, strict=True):
-            rows[name].append(value)
-
-
-def join_tables(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Join the tables of all chunks to the one that a single run returns.
+def load_recovery(folder: str | Path) -> dict[str, dict[str, np.ndarray]]:
+    """Read the recovery rates that the workflow measured.
 
     Parameters
     ----------
-    tables : list of dict of str to ndarray
-        As `recovery_table` returns them.
+    folder : path
+        Where ``recovery_signed.csv`` and ``recovery_nonnegative.csv`` are.
 
     Returns
     -------
-    dict of str to ndarray
-        Grid, cut and growth; in each part by N, then M, then s.
+    dict of str to dict
+        As `measure_recovery`.
     """
-    whole = {name: np.concatenate([table[name] for table in tables]) for name in COLUMNS}
-    rank = np.array([PARTS.index(part) for part in whole["part"]])
-    order = np.lexsort((whole["nonzeros"], whole["measurements"], whole["unknowns"], rank))
-    return {name: values[order] for name, values in whole.items()}
+    return {kind: load_table(Path(folder) / f"recovery_{kind}.csv") for kind in KINDS}
 
 
 def depth_two_by_scale(
@@ -246,7 +114,7 @@ def depth_two_by_scale(
 
     Raises
     ------
-    ArithmeticError
+    RuntimeError
         If a limit does not converge.
 
     Notes
@@ -259,171 +127,258 @@ def depth_two_by_scale(
     for trial in range(trials):
         sequence = np.random.SeedSequence(seed, spawn_key=(N, M, s, trial))
         pair = (float(scales[-1]), np.log(1e-5))
-        found, _ = recovery_trial(M, N, s, nonnegative, pair, 1e-3, sequence)
+        found, _ = recovery_trial(M, N, s, nonnegative, pair, TOLERANCE, sequence)
         problem = gaussian_problem(M, N, s, np.random.default_rng(sequence), nonnegative)
         for k, scale in enumerate(scales):
             model = DeepFactorization(2, signed=not nonnegative, log_alpha=float(scale))
             limit = flow_limit(problem, model)
-            if not limit.success:
-                raise ArithmeticError(f"depth 2: {limit.message}")
+            require(limit)
             error = np.linalg.norm(limit.x - problem.x_true)
-            recovered = error <= 1e-3 * np.linalg.norm(problem.x_true)
+            recovered = error <= TOLERANCE * np.linalg.norm(problem.x_true)
             counts["recovered"][k] += recovered
             counts["differ"][k] += recovered != found[3]
             counts["basis_pursuit"][k] += found[3]
     return counts
 
 
-def save_table(table: dict[str, np.ndarray], path: str | Path) -> None:
-    """Write a recovery table as CSV.
+def measure_scales(
+    tables: dict[str, dict[str, np.ndarray]], trials: int, log10_alphas: list[float]
+) -> dict[str, np.ndarray]:
+    """Measure on each cell of the cuts what depth 2 recovers from several init scales.
 
     Parameters
     ----------
-    table : dict of str to ndarray
-        As `recovery_table` returns it.
-    path : path
-        The file; its folder is made.
-    """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(zip(*(table[name] for name in COLUMNS), strict=True))
-
-
-def load_table(path: str | Path) -> dict[str, np.ndarray]:
-    """Read what `save_table` wrote.
-
-    Parameters
-    ----------
-    path : path
-        The file.
+    tables : dict
+        Of `measure_recovery`: cells and seed are those of its cuts.
+    trials : int
+        Instances of each cell, the first ones of the cut; at most as many as that has.
+    log10_alphas : list of float
+        Init scales of depth 2.
 
     Returns
     -------
     dict of str to ndarray
-        A column for each of `COLUMNS`; counts as int64.
+        A row for each cell and init scale: ``signal``, ``unknowns``, ``nonzeros``,
+        ``measurements``, ``trials``, ``log10_alpha``, ``recovered``, ``differ`` and
+        ``basis_pursuit`` of `depth_two_by_scale`.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    table = {"part": np.array([row["part"] for row in rows])}
-    counts = {name: [int(row[name]) for row in rows] for name in _COUNTS}
-    return table | {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
+    rows = []
+    for kind, table in tables.items():
+        for M, N, s, at in groups(
+            select(table, part="cut"), "measurements", "unknowns", "nonzeros"
+        ):
+            count, seed = min(trials, int(at["trials"][0])), int(at["seed"][0])
+            found = depth_two_by_scale(M, N, s, count, kind == "nonnegative", log10_alphas, seed)
+            rows += [
+                {
+                    "signal": kind,
+                    "unknowns": N,
+                    "nonzeros": s,
+                    "measurements": M,
+                    "trials": count,
+                    "log10_alpha": float(log10_alphas[k]),
+                    **{name: int(values[k]) for name, values in found.items()},
+                }
+                for k in range(len(log10_alphas))
+            ]
+    return from_rows(rows)
 
 
-@dataclass(frozen=True)
-class LogisticFit:
-    """P(recovery) = 1/(1 + exp(-(M - midpoint)/scale)), fitted by maximum likelihood.
+def describe_cuts(tables: dict[str, dict[str, np.ndarray]]) -> str:
+    """Write the fitted 50 % points and widths beside the predictions as lines of text.
 
     Parameters
     ----------
-    midpoint, midpoint_error : float
-        The 50 % point and its standard error.
-    width, width_error : float
-        Standard deviation of the normal law with the same slope at the 50 % point,
-        scale * 4/sqrt(2 pi), and its standard error.
-    """
-
-    midpoint: float
-    midpoint_error: float
-    width: float
-    width_error: float
-
-
-def logistic_fit(M: np.ndarray, recovered: np.ndarray, trials: np.ndarray) -> LogisticFit:
-    """Fit a logistic curve to recovery counts.
-
-    Parameters
-    ----------
-    M : ndarray of shape (points,)
-        Measurements.
-    recovered, trials : ndarray of shape (points,)
-        Successes and instances.
+    tables : dict
+        Of `measure_recovery`.
 
     Returns
     -------
-    LogisticFit
-        With standard errors from the Fisher information.
-
-    Raises
-    ------
-    ValueError
-        If all trials or none succeeded: there is no transition to fit.
+    str
+        For each signal a line with the prediction and one for each method.
     """
-    M, recovered, trials = (np.asarray(v, dtype=np.float64) for v in (M, recovered, trials))
-    if not 0 < recovered.sum() < trials.sum():
-        raise ValueError("recovered must have both successes and failures, got one kind only")
-    centre, spread = M.mean(), max(float(np.ptp(M)), 1.0)
-    z = (M - centre) / spread
-
-    def loss(b):
-        t = b[0] + b[1] * z
-        return np.sum(trials * np.logaddexp(0, t) - recovered * t)
-
-    def slope(b):
-        t = trials * expit(b[0] + b[1] * z) - recovered
-        return np.array([t.sum(), t @ z])
-
-    b = minimize(loss, np.array([0.0, 5.0]), jac=slope, method="BFGS").x
-    chance = expit(b[0] + b[1] * z)
-    weight = trials * chance * (1 - chance)
-    information = np.array([[weight.sum(), weight @ z], [weight @ z, weight @ z**2]])
-    covariance = np.linalg.inv(information)
-    midpoint = centre - spread * b[0] / b[1]
-    gradient = spread * np.array([-1 / b[1], b[0] / b[1] ** 2])
-    width = spread / b[1] * 4 / np.sqrt(2 * np.pi)
-    return LogisticFit(
-        midpoint=float(midpoint),
-        midpoint_error=float(np.sqrt(gradient @ covariance @ gradient)),
-        width=float(width),
-        width_error=float(width / b[1] * np.sqrt(covariance[1, 1])),
-    )
+    lines = []
+    for kind, own in groups(fit_cuts(tables), "signal"):
+        N, s, predicted, window = (
+            own[name][0] for name in ("unknowns", "nonzeros", "predicted", "window")
+        )
+        lines.append(
+            f"{kind}: N = {N}, s = {s}: predicted 50 % point {predicted:.1f}, width {window:.1f}"
+        )
+        for k, method in enumerate(own["method"]):
+            lines.append(
+                f"  {METHODS[method]:14s} {own['midpoint'][k]:7.1f} "
+                f"+- {own['midpoint_error'][k]:.1f}"
+                f"   width {own['width'][k]:5.1f} +- {own['width_error'][k]:.1f}"
+            )
+    return "\n".join(lines)
 
 
-def binomial_interval(
-    recovered: np.ndarray, trials: np.ndarray, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Clopper-Pearson interval of a success probability.
+def describe_grids(tables: dict[str, dict[str, np.ndarray]]) -> str:
+    """Write on how many instances of the grids flow and basis pursuit differ as lines of text.
 
     Parameters
     ----------
-    recovered, trials : ndarray
-        Successes and instances.
-    level : float, optional
-        Confidence level (default: 0.95).
+    tables : dict
+        Of `measure_recovery`.
 
     Returns
     -------
-    tuple of ndarray
-        Lower and upper ends.
+    str
+        Two lines for each signal.
     """
-    recovered, trials = np.asarray(recovered), np.asarray(trials)
-    tail = (1 - level) / 2
-    lower = beta.ppf(tail, np.maximum(recovered, 0.5), trials - recovered + 1)
-    upper = beta.ppf(1 - tail, recovered + 1, np.maximum(trials - recovered, 0.5))
-    return np.where(recovered == 0, 0.0, lower), np.where(recovered == trials, 1.0, upper)
+    lines = []
+    for kind, table in tables.items():
+        grid = select(table, part="grid")
+        ran = grid["trials"][grid["nonzeros"] <= grid["measurements"]].sum()
+        flat = int((grid["depth_1"] * (grid["measurements"] < grid["unknowns"])).sum())
+        lines.append(
+            f"{kind} grid: {ran} instances with s <= M; flow and basis pursuit differ on "
+            f"{grid['differ_2'].sum()} (L = 2, alpha = 1e{grid['log10_alpha_2'][0]:g}), "
+            f"{grid['differ_3'].sum()} (L = 3, alpha = 1e{grid['log10_alpha_3'][0]:g});"
+        )
+        lines.append(
+            f"  depth 1 recovers {flat} with M < N; linear programs solved: "
+            f"{grid['lp_solves'].sum()}"
+        )
+    return "\n".join(lines)
 
 
-def threshold_tolerance(N: int, s: int, error: float) -> float:
-    """Return how far the measured 50 % point may lie from N delta(s/N).
-
-    N delta(s/N) exceeds the statistical dimension by at most 2 sqrt(N/s) (Amelunxen, Lotz, McCoy,
-    Tropp 2014); three standard errors of the fit and one measurement for rounding are added.
+def describe_scales(tables: dict[str, dict[str, np.ndarray]], scales: dict[str, np.ndarray]) -> str:
+    """Write what a finite init scale does at depth 2 as lines of text.
 
     Parameters
     ----------
-    N, s : int
-        Unknowns and nonzeros.
-    error : float
-        Standard error of the fitted 50 % point.
+    tables : dict
+        Of `measure_recovery`.
+    scales : dict
+        Of `measure_scales`.
 
     Returns
     -------
-    float
-        In measurements.
-
-    Notes
-    -----
-    Statement S14 of ``docs/statements.md``.
+    str
+        For each signal a header, a line for each init scale, and the share on the whole cut. The
+        shift of the transition is the area between the recovery curves of basis pursuit and depth
+        2.
     """
-    return float(2 * np.sqrt(N / s) + 3 * error + 1)
+    lines = []
+    for kind, N, s, own in groups(scales, "signal", "unknowns", "nonzeros"):
+        count = select(own, log10_alpha=own["log10_alpha"][0])["trials"].sum()
+        lines.append(f"{kind}, N = {N}, s = {s}, {count} instances: L = 2 beside basis pursuit")
+        for log10_alpha, at in groups(own, "log10_alpha"):
+            lost = (at["basis_pursuit"] - at["recovered"]) / at["trials"]
+            shift = np.trapezoid(lost, at["measurements"])
+            lines.append(
+                f"  alpha = 1e{log10_alpha:<5g} differs on {at['differ'].sum():3d};"
+                f" transition shifted by {shift:5.1f} measurements"
+            )
+        cut = select(tables[kind], part="cut")
+        share = cut["differ_2"].sum() / cut["trials"].sum()
+        lines.append(
+            f"  the whole cut, alpha = 1e{cut['log10_alpha_2'][0]:g}: "
+            f"differs on {100 * share:.1f} %"
+        )
+    return "\n".join(lines)
+
+
+def checks(
+    tables: dict[str, dict[str, np.ndarray]],
+    scales: dict[str, np.ndarray],
+    deep: float = 0.01,
+    shallow: float = 0.05,
+) -> list[Claim]:
+    """Return what the recovery rates say about S14.
+
+    Parameters
+    ----------
+    tables : dict
+        Of `measure_recovery`.
+    scales : dict
+        Of `measure_scales`, for the rival of depth 2.
+    deep, shallow : float, optional
+        Shares of instances on which depth 3 (in the transition of the grid, default: 0.01) and
+        depth 2 (in each cell of the cut, default: 0.05, and 3 standard errors of that share) may
+        disagree with basis pursuit.
+
+    Returns
+    -------
+    list of Claim
+        For each signal, one of each: 50 % points of the cut, their growth, chi-square of the whole
+        curve, depth 3 on the grid, depth 2 on the cut; each with its rival.
+    """
+    cuts, growths, curves, grids, shares = [], [], [], [], []
+    cut_fits, growth_fits = fit_cuts(tables), fit_growth(tables)
+    for kind, table in tables.items():
+        grid, cut, growth = (select(table, part=part) for part in ("grid", "cut", "growth"))
+        (other,) = set(KINDS) - {kind}
+        rival = f"N delta(s/N) of {other} signals"
+        fits = select(cut_fits, signal=kind)
+        cuts.append(
+            Claim(
+                "S14",
+                f"50 % point of recovery, {kind} cut: |measured - N delta(s/N)| within 3 standard"
+                " errors + 1, L = 2, 3 and basis pursuit (margin relative)",
+                fits["margin"],
+                rival,
+                fits["other_margin"],
+                instances=int(cut["trials"].sum()),
+            )
+        )
+        fits = select(growth_fits, signal=kind)
+        growths.append(
+            Claim(
+                "S14",
+                f"50 % point of depth 3 as N grows, {kind}, s fixed: |measured - N delta(s/N)|"
+                " within 3 standard errors + 1 (margin relative to this)",
+                fits["margin"],
+                rival,
+                fits["other_margin"],
+                instances=int(growth["trials"].sum()),
+            )
+        )
+        allowed = chi2.isf(1e-3, len(cut["trials"]))
+        curves.append(
+            Claim(
+                "S14",
+                f"recovery on the {kind} cut is Phi((M - N delta)/sigma), nothing fitted, L = 2, 3"
+                " and basis pursuit: chi-square below its 99.9 % quantile (margin relative)",
+                [1 - chi_square(cut, kind, method) / allowed for method in METHODS],
+                "with a transition half as wide",
+                [1 - chi_square(cut, kind, method, 0.5) / allowed for method in METHODS],
+                instances=int(cut["trials"].sum()),
+            )
+        )
+        rate = grid["basis_pursuit"] / grid["trials"]
+        band = select(grid, where=(rate >= 0.05) & (rate <= 0.95))
+        count = int(band["trials"].sum())
+        grids.append(
+            Claim(
+                "S14",
+                f"where basis pursuit recovers 5 to 95 % of the {kind} grid's cells, depth 3 and it"
+                f" disagree on at most {100 * deep:g} % of the instances"
+                f" (margin: {deep:g} - share)",
+                [deep - int(band["differ_3"].sum()) / count] if count else [np.nan],
+                "depth 1 too",
+                [deep - int(band["differ_1"].sum()) / count] if count else [np.nan],
+                instances=max(count, 1),
+            )
+        )
+        largest = select(scales, signal=kind, log10_alpha=scales["log10_alpha"].max())
+        shares.append(
+            Claim(
+                "S14",
+                f"depth 2 at alpha = 1e{cut['log10_alpha_2'][0]:g} and basis pursuit disagree on at"
+                f" most {100 * shallow:g} % (+ 3 standard errors) of the instances of any cell of"
+                f" the {kind} cut (margin: this - share)",
+                _most(shallow, cut["trials"]) - cut["differ_2"] / cut["trials"],
+                f"alpha = 1e{largest['log10_alpha'][0]:g} is small enough",
+                _most(shallow, largest["trials"]) - largest["differ"] / largest["trials"],
+                instances=int(cut["trials"].sum()),
+            )
+        )
+    return [*cuts, *growths, *curves, *grids, *shares]
+
+
+def _most(share, trials):
+    """Return a share and 3 standard errors of its estimate."""
+    return share + 3 * np.sqrt(share * (1 - share) / trials)

@@ -6,8 +6,10 @@ The pairs (product, slack) come down to their curve as in `deepfact.limit.interi
   instead, (delta/D + A^T A) dx = A^T (y - A x) + (delta/D) f, by conjugate gradients. Its first
   term is a diagonal that stands for all entries off the support, so that delta/D + mean of
   diag(A^T A) is a good preconditioner: few products a step (Fountoulakis, Gondzio and Zhlobich,
-  arXiv:1208.5435). The dual variable's step is (y - A x - A dx)/delta, and no other product is
-  needed, for y - A x and A^T (y - A x) follow linearly;
+  arXiv:1208.5435), where columns have about equal length: ``equilibrated.py``. Where it
+  is slow, ``conjugate_gradients.py`` draws columns for a better one. The dual variable's
+  step is (y - A x - A dx)/delta, and no other product is needed, for y - A x and A^T (y - A x)
+  follow linearly;
 * steps are bold: a slack that would vanish is held back alone, and in the signed model p and q
   are raised together where one would vanish, which changes no signal. Where that does not
   converge, cautious steps of one length for all follow;
@@ -19,19 +21,24 @@ See "Numerics" in ``docs/statements.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.limit.interior_point import _Curve
+from deepfact.limit.conjugate_gradients import (
+    MAX_ITERATIONS,
+    conjugate_gradients,
+    least_norm,
+)
+from deepfact.limit.curve import Curve
+from deepfact.limit.equilibrated import Equilibrated, Products
 
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
 _NEGLIGIBLE = 1e-11  # products and errors of the signal, relative to its largest entry
 _MAX_STEPS = 100
-_MAX_INNER = 200
 _BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
 _DIMENSION = {2: 0.3, 1: 0.1}  # effective number of entries above delta as a part of M
 
@@ -63,23 +70,6 @@ class OperatorLimit:
     residual: float
     products: int
     converged: bool
-
-
-class _Products:
-    """A and its adjoint, their number of applications, and ||A|| as far as seen."""
-
-    def __init__(self, A: LinearOperator) -> None:
-        self.A, self.count, self.norm = A, 0, 0.0
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self.count += 1
-        Ax, length = self.A.matvec(x), np.linalg.norm(x)
-        self.norm = max(self.norm, float(np.linalg.norm(Ax) / length) if length > 0 else 0.0)
-        return Ax
-
-    def adjoint(self, r: np.ndarray) -> np.ndarray:
-        self.count += 1
-        return self.A.rmatvec(r)
 
 
 @dataclass
@@ -128,39 +118,44 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     times the vector's length, and ||A|| to be at most twice what its products have shown.
     Source: sections "Dual picture" and "Numerics" of ``docs/statements.md``.
     """
-    products = _Products(A)
-    try:
-        back = products.adjoint(y)
-    except NotImplementedError:
-        raise ValueError("problem.A must have an adjoint: give rmatvec") from None
+    products = Products(A)
+    equilibrated = Equilibrated(products)
     positive = model.depth > 1 and not model.signed
     start = np.zeros(A.shape[1]) if model.depth == 1 else model.signal(np.zeros(A.shape[1]))
     if np.array_equal(products.forward(start) if positive else 0 * y, y):
         x, dual, met = start, 0 * y, True
     elif model.depth == 1:
-        x, dual, met = _least_norm(products, y, 1e-12)
+        x, dual, met = least_norm(products, y, 1e-12)
     else:
-        x, dual, met = _interior_point(products, y, back, model, bold=True)
+        x, dual, met = _interior_point(equilibrated, y, model, bold=True)
         if not met:
-            x, dual, met = _interior_point(products, y, back, model, bold=False)
+            x, dual, met = _interior_point(equilibrated, y, model, bold=False)
     return _certify(products, y, np.nan_to_num(x), np.nan_to_num(dual), met, model)
 
 
-def _interior_point(A, y, back, model, bold):
+def _interior_point(A, y, model, bold):
     """Return (x, dual, converged)."""
-    M, N = A.A.shape
+    start = np.zeros(A.full) + model.signal(np.zeros(A.full))  # stays so where a column is zero
+    M, N = A.shape
+    if N == 0:  # every column is zero
+        return start, 0 * y, False
+    y = A.rows * y
+    back = A.adjoint(y)
     image = A.forward(back)
     length = (back @ back) / (image @ image)
     mean = M / (N * length)  # of diag(A^T A) where A A^T is near a multiple of the identity
     x = length * back
     scale = np.abs(x).max()
     if not 0 < scale < np.inf:
-        return 0 * x, 0 * y, False
-    log_rate, log_a = np.asarray(model.log_rate), np.asarray(model.log_product) - np.log(scale)
+        return start, 0 * y, False
+    log_rate, log_a = (
+        A.restrict(each) - A.log_columns for each in (model.log_rate, model.log_product)
+    )
+    log_a = log_a - np.log(scale)
     if model.theta > 0:  # below rounding of the signal a has no effect
         log_a = np.maximum(log_a, -max(80.0, 30.0 / model.theta))
     signs = np.array([[1.0], [-1.0]])[: 2 if model.signed else 1]
-    curve = _Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
+    curve = Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
     x, y = x / scale, y / scale
     p = np.maximum(signs * x, 0.0) + np.maximum(np.abs(x).mean(), 2 * np.exp(log_a))
     zero = np.zeros_like(p)
@@ -168,10 +163,10 @@ def _interior_point(A, y, back, model, bold):
     _measure(A, y, st, curve.signal(p))
     size, centre, shrink, goal = np.linalg.norm(y), 0.1, 1.0, np.inf
     support, settled, careful, least = None, False, not bold, np.inf
-    limit = A.count + (_BOLD_PRODUCTS if bold else _MAX_PRODUCTS)
+    limit = A.work + (_BOLD_PRODUCTS if bold else _MAX_PRODUCTS)
     for _ in range(_MAX_STEPS):
         error, gap = np.linalg.norm(st.error) / size, np.sum(st.p * st.s) / np.sum(st.p)
-        if A.count > limit or not np.isfinite(error + gap):
+        if A.work > limit or not np.isfinite(error + gap):
             break
         if bold and max(error, gap) > 30 * least:
             break
@@ -183,7 +178,7 @@ def _interior_point(A, y, back, model, bold):
                 final = _finish(A, y, st, curve, support, mean)
                 if final is not None:
                     x, eta = final
-                    return scale * x, eta * np.exp(-log_rate.max()), True
+                    return A.put(start, scale * x), A.rows * eta * np.exp(-log_rate.max()), True
                 goal = 1e-2 * gap
         careful = careful or gap < 1e-6
         previous = support
@@ -191,7 +186,8 @@ def _interior_point(A, y, back, model, bold):
         settled = previous is not None and np.array_equal(previous, support)
         if careful:
             shrink = min(1.0, shrink * change)
-    return scale * curve.signal(st.p), st.eta * np.exp(-log_rate.max()), False
+    x = A.put(start, scale * curve.signal(st.p))
+    return x, A.rows * st.eta * np.exp(-log_rate.max()), False
 
 
 def _measure(A, y, st, x) -> None:
@@ -216,7 +212,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
         aim = max(0.3 * _OFF_CURVE, 1e-2 * min(1.0, off)), 1.0 if bold else 1e-4
     else:
         seen, aim = None, (np.inf, 0.3)
-    before = A.count
+    before = A.work
     _, dp, dw, d_eta, image = _newton(A, st, curve, weight, free, delta, mean, seen, aim)
     dv = curve.signs * (curve.rate * dw)
     ds = (target - product - st.s * dp) / st.p
@@ -238,7 +234,7 @@ def _advance(A, st, curve, centre, shrink, mean, careful, bold):
     support &= st.p * st.s.sum() > 0.1 * st.s * st.p.sum()
     left = np.linalg.norm(delta * d_eta)  # of y - A x, by delta
     change = 1.0
-    if A.count - before >= 2 * _MAX_INNER:
+    if A.work - before >= 2 * MAX_ITERATIONS:
         change = 10.0
     elif left > 0.5 * np.linalg.norm(delta * d_eta + image[0]):
         change = 0.3
@@ -262,7 +258,7 @@ def _newton(A, st, curve, weight, free, delta, mean, seen, aim):
             return False
         return seen is None or np.max((curve.rate * np.abs(rest))[seen], initial=0) < delta * aim[0]
 
-    dx, Adx, AtAdx = _conjugate_gradients(A, diagonal, mean, b, done)
+    dx, Adx, AtAdx = conjugate_gradients(A, diagonal, mean, b, done)
     share = weight / D
     if len(weight) == 2:  # free + weight/D (dx - f), without cancellation
         dp = curve.signs * share * dx + share[::-1] * free + share * free[::-1]
@@ -279,26 +275,31 @@ def _finish(A, y, st, curve, free, mean):
     Each delta is so small that a step leaves a thousandth of y - A x, if the dual variable moves
     by what is missing on the curve.
     """
-    v = curve.signs * (curve.rate * A.adjoint(st.eta))  # afresh, for the steps have added rounding
-    st = _State(st.p, st.s, v, 1 - curve.theta * v, st.eta, st.error, st.pulled)
+    st = replace(st)
+    _pull(A, st, curve)
     on = _on(curve, st)
     free = free | (on > st.p)
     st.p = np.where(free, st.p, on)
     x = curve.signal(st.p)
     _measure(A, y, st, x)
-    size, cap, best = np.linalg.norm(y), np.inf, (np.inf, np.inf)
-    for _ in range(10):
+    size, cap, best, fresh = np.linalg.norm(y), np.inf, (np.inf, np.inf), True
+    for _ in range(20):
         if not np.isfinite(x).all():
             return None
         drift = np.where(free, curve.above(st.p, st.v, st.sigma), 0.0)
-        matters = np.maximum(st.p, _on(curve, st)) > _NEGLIGIBLE * st.p.max()
+        sizes = np.maximum(st.p, _on(curve, st)) * A.columns  # of the signal as it was given
+        matters = sizes > _NEGLIGIBLE * (st.p * A.columns).max()
         error, off = np.linalg.norm(st.error) / size, np.abs(drift).max(initial=0.0, where=matters)
         tolerance = _OFF_CURVE * max(1.0, np.abs(st.v).max())
         if error < 0.5 * _RESIDUAL and off < tolerance:
-            return x, st.eta
+            if fresh:
+                return x, st.eta
+            _pull(A, st, curve)
+            fresh = True
+            continue
         if not (error < 0.1 * best[0] or off < 0.1 * best[1]):
             return None
-        best = error, off
+        best, fresh = (error, off), False
         lag = curve.lag(st.p)
         weight = np.maximum(curve.rate * st.p / lag, 1e-100)
         D, columns = weight.sum(0), free.any(axis=0)
@@ -329,6 +330,12 @@ def _finish(A, y, st, curve, free, mean):
     return None
 
 
+def _pull(A, st, curve) -> None:
+    """Compute v from the dual variable afresh, for steps add rounding."""
+    st.v = curve.signs * (curve.rate * A.adjoint(st.eta))
+    st.sigma = 1 - curve.theta * st.v
+
+
 def _on(curve, st):
     """Return the products on the curve, infinite beyond its end."""
     return np.where(st.sigma > 0, curve.on(st.v, st.sigma), np.inf)
@@ -348,55 +355,11 @@ def _threshold(D, dimension) -> float:
     return float(np.exp(high))
 
 
-def _conjugate_gradients(A, diagonal, mean, b, done, max_iterations=_MAX_INNER):
-    """Return x, A x and A^T A x for (diagonal + A^T A) x = b, preconditioned by diagonals."""
-    x, Ax, AtAx = np.zeros_like(b), np.zeros(A.A.shape[0]), np.zeros_like(b)
-    inverse = 1 / (diagonal + mean)
-    rest = b.copy()
-    q = inverse * rest
-    energy = rest @ q
-    for _ in range(max_iterations):
-        if done(rest, energy):
-            break
-        Aq = A.forward(q)
-        AtAq = A.adjoint(Aq)
-        both = diagonal * q
-        both += AtAq
-        t = energy / (q @ both)
-        both *= t
-        rest -= both
-        x += t * q
-        Ax += t * Aq
-        AtAx += t * AtAq
-        z = inverse * rest
-        energy, before = rest @ z, energy
-        q *= energy / before
-        q += z
-    return x, Ax, AtAx
-
-
-def _least_norm(A, y, tolerance, max_iterations=500):
-    """Return x = A^T nu, nu, and whether ||A x - y|| <= tolerance ||y||."""
-    nu, rest = 0 * y, y
-    x, q, g = 0.0, y, A.adjoint(y)
-    for _ in range(max_iterations):
-        if not np.linalg.norm(rest) > tolerance * np.linalg.norm(y):
-            break
-        t = (rest @ rest) / (g @ g)
-        nu, x = nu + t * q, x + t * g
-        rest, before = rest - t * A.forward(g), rest
-        turn = (rest @ rest) / (before @ before)
-        q = rest + turn * q
-        g = A.adjoint(q)
-    return x + 0 * g, nu, bool(np.linalg.norm(rest) <= tolerance * np.linalg.norm(y))
-
-
 def _off_curve(x, w, entries, model) -> float:
     """Return the largest k |X^{-1}(x) - w| over some entries, relative to max(1, k |w|)."""
-    log_alpha = np.broadcast_to(model._log_alpha, x.shape)[entries]
-    if not len(log_alpha):
+    if not entries.any():
         return 0.0
-    part = DeepFactorization(model.depth, signed=model.signed, log_alpha=log_alpha)
+    part = model.restrict(entries)
     off = np.exp(part.log_rate) * np.abs(part.potential_gradient(x[entries]) - w[entries])
     return float(off.max() / max(1.0, np.max(np.exp(model.log_rate) * np.abs(w))))
 
@@ -411,7 +374,7 @@ def _certify(A, y, x, dual, met, model) -> OperatorLimit:
         met = _off_curve(x, w, off, model) <= 1.1 * _OFF_CURVE
     missing = y - A.forward(x)
     residual = float(np.linalg.norm(missing) / (np.linalg.norm(y) or 1.0))
-    repair, _, repaired = _least_norm(A, missing, 1e-3, 30 if met else 200)
+    repair, _, repaired = least_norm(A, missing, 1e-3, 30 if met else 200)
     unit = (np.sqrt(max(M, N)) + 10) * np.finfo(np.float64).eps * 2 * A.norm
     hidden = unit * np.linalg.norm(x) / (np.linalg.norm(missing) or 1.0)
     upper = np.abs(x).sum(dtype=np.longdouble)

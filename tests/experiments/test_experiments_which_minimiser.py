@@ -5,18 +5,17 @@ import numpy as np
 import pytest
 
 import deepfact as df
-from deepfact.experiments.which_minimiser import (
-    face_trials,
+from deepfact.experiments import which_minimiser
+from deepfact.experiments.faces import (
     integer_problem,
     maximise_on_face,
     mean_column_position,
     mean_column_problem,
     minimal_face,
-    segment_positions,
-    singleton_problem,
-    singleton_trials,
-    which_minimiser_figure,
 )
+from deepfact.experiments.singletons import measure_singletons, singleton_problem
+from deepfact.experiments.tables import select
+from deepfact.experiments.which_minimiser import checks, measure_faces, measure_segment
 from deepfact.rates import selection_criterion
 
 DEPTHS = [2, 3, np.inf]
@@ -45,7 +44,7 @@ def test_segment_ends_are_geometric_and_harmonic_means():
 
 
 def test_limits_lie_where_predicted_on_the_segment():
-    columns = segment_positions([0.4], DEPTHS)
+    columns = measure_segment([0.4], DEPTHS, -12)
     assert columns["positive"] == pytest.approx(columns["predicted"], abs=1e-8)
     assert columns["signed"] == pytest.approx(columns["predicted"], abs=1e-8)
 
@@ -75,31 +74,41 @@ def test_infeasible_problems_have_no_face():
         minimal_face(df.Problem(np.ones((1, 2)), [-1.0]), signed=False)
 
 
+FACES = ([(4, 10, 2)], 1, DEPTHS, [-4, -12], [-100, -400])
+
+
+@pytest.fixture(scope="module")
+def segment():
+    return measure_segment([0.5], DEPTHS, -12)
+
+
 @pytest.fixture(scope="module")
 def faces():
-    return face_trials([(4, 10, 2)], 1, DEPTHS, [-4, -12], [-100, -400], seed=0)
+    return measure_faces(*FACES, seed=0)
 
 
 @pytest.fixture(scope="module")
 def singles():
-    return singleton_trials([(16, 22, 2), (8, 22, 4)], 1, [2, 3], [0.1, 10.0], seed=0)
+    return measure_singletons([(16, 22, 2), (8, 22, 4)], 1, [2, 3], [0.1, 10.0], seed=0)
 
 
 def test_limits_approach_the_prediction(faces):
-    assert faces.converged.all()
-    assert faces.error.shape == (2, 3, 2)
-    assert faces.error[:, :, 1].max() < 1e-6
+    assert len(faces["error"]) == 2 * 3 * 2
+    assert set(faces["log10_a"][faces["depth"] == 2]) == {-100, -400}
+    smallest = np.isin(faces["log10_a"], [-12, -400])
+    assert faces["error"][smallest].max() < 1e-6
+    assert faces["error"][~smallest].max() > 1e-6
 
 
 def test_same_seed_same_numbers(faces):
-    again = face_trials([(4, 10, 2)], 1, DEPTHS, [-4, -12], [-100, -400], seed=0)
-    assert np.array_equal(again.error, faces.error)
+    assert np.array_equal(measure_faces(*FACES, seed=0)["error"], faces["error"])
 
 
 def test_single_points_are_found_from_every_init_scale(singles):
-    assert singles.singleton.tolist() == [True, False, True, False]
-    assert singles.error[singles.singleton].max() < 1e-8
-    assert singles.error[~singles.singleton].max() > 1e-2
+    flags = [select(singles, problem=k)["singleton"] for k in range(4)]
+    assert [set(flag) for flag in flags] == [{True}, {False}, {True}, {False}]
+    assert select(singles, singleton=True)["error"].max() < 1e-8
+    assert select(singles, singleton=False)["error"].max() > 1e-2
 
 
 def test_certificate_of_a_single_point():
@@ -110,9 +119,64 @@ def test_certificate_of_a_single_point():
         singleton_problem("other", 4, 8, 1, seed=0)
 
 
-def test_figure_has_three_panels(faces, singles):
-    figure = which_minimiser_figure(segment_positions([0.5], DEPTHS), faces, singles)
+def test_checks_hold(segment, faces, singles):
+    rows = [claim.check("10_x") for claim in checks(segment, faces, singles)]
+    assert [(row.statement, row.instances) for row in rows] == [("S6", 8), ("S8", 6), ("S8", 6)]
+    assert all(row.holds and row.rival for row in rows)
+    alone = checks(segment, faces, select(singles, singleton=True))
+    assert [claim.check("10_x").rival is None for claim in alone] == [True, False, False]
+
+
+def test_rivals_would_stand_if_they_were_right(segment, faces, singles):
+    geometric = np.array([mean_column_position(ratio, 2) for ratio in segment["ratio"]])
+    tables = (
+        {**segment, "positive": geometric, "signed": geometric},
+        {**faces, "to_entropy": np.zeros_like(faces["error"])},
+        {**singles, "error": np.zeros_like(singles["error"])},
+    )
+    assert all(claim.check("10_x").rival_margin > 0 for claim in checks(*tables))
+
+
+@pytest.mark.parametrize("wrong", [1e-3, np.nan])
+def test_checks_see_a_wrong_limit(segment, faces, singles, wrong):
+    def with_one(table, column, chosen):
+        place = np.flatnonzero(chosen)[-1]
+        values = table[column].copy()
+        values[place] += wrong
+        return {**table, column: values}
+
+    tables = (
+        with_one(segment, "signed", segment["depth"] == 3),
+        with_one(faces, "error", faces["log10_a"] == -12),
+        with_one(singles, "error", singles["singleton"]),
+    )
+    assert not any(claim.check("10_x").holds for claim in checks(*tables))
+    elsewhere = with_one(singles, "error", ~singles["singleton"])
+    assert all(claim.check("10_x").holds for claim in checks(segment, faces, elsewhere))
+
+
+def test_the_figure_shows_its_data(segment, faces, singles):
+    drawn = which_minimiser.figure(segment, faces, singles)
+    data = which_minimiser.figure_data(segment, faces, singles)
     try:
-        assert len(figure.axes) == 3
+        assert len(drawn.axes) == 3
+        shown = np.concatenate([line.get_ydata() for line in drawn.axes[2].lines])
+        of_panel = np.isin(data["panel"], ["one", "many"])
+        assert sorted(shown) == pytest.approx(sorted(np.maximum(data["value"][of_panel], 1e-16)))
     finally:
-        plt.close(figure)
+        plt.close(drawn)
+    alone = which_minimiser.figure_data(segment, faces, select(singles, singleton=True))
+    assert "many" not in alone["panel"]
+
+
+def test_descriptions(segment, faces, singles):
+    text = which_minimiser.describe_segment(segment)
+    assert len(text.splitlines()) == 3 + 2  # depths 2 and infinity
+    lines = which_minimiser.describe_faces(faces).splitlines()
+    assert lines[1] == "limits found: 12 of 12"
+    assert [line.split()[2] for line in lines if line.startswith("L = ")] == ["2", "3", "inf"]
+    assert lines[-1].startswith("worst at the smallest a")
+    lines = which_minimiser.describe_singletons(singles).splitlines()
+    assert lines[0] == "2 of 4 feasible sets are single points"
+    only = which_minimiser.describe_singletons(select(singles, singleton=True)).splitlines()
+    assert only[-1].endswith("-")

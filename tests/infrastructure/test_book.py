@@ -113,10 +113,8 @@ def test_every_public_name_has_an_entry(html):
         assert (f"module-deepfact.{name}" if inspect.ismodule(value) else f"deepfact.{name}") in (
             anchors
         )
-    for module in (deepfact.theory, deepfact.rates):
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", None) == module.__name__ and name[0] != "_":
-                assert f"{module.__name__}.{name}" in anchors
+    assert {f"deepfact.theory.{name}" for name in deepfact.theory.__all__} <= anchors
+    assert set(deepfact.rates.__all__) <= set(deepfact.theory.__all__)
 
 
 def test_every_notebook_and_statement_has_its_place(html):
@@ -135,7 +133,19 @@ def test_every_notebook_and_statement_has_its_place(html):
 
 def test_statement_without_origin_is_named():
     with pytest.raises(ValueError, match="S2"):
-        book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [])
+        book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [], {})
+
+
+def test_rivals_are_listed(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    without = deepfact.Check("S1", "a claim", "00_tour", 3, 0.5)
+    check = deepfact.Check("S2", "a claim", "00_tour", 3, 0.5, "|x|_1 < $2", -0.25)
+    *_, row = book.rival_table([without, check]).splitlines()
+    assert row == (
+        r"| [**S2**](#s2) | \|x\|\_1 \< \$2 | [`00_tour`](notebooks/00_tour.ipynb), 3 instances"
+        " | -0.25 |"
+    )
+    assert len(book.rival_table([without]).splitlines()) == 2
 
 
 def test_every_figure_has_a_caption():
@@ -159,7 +169,7 @@ def test_references_are_those_of_the_bibliography():
         ("`00_tour`, **S2, bold**", "[`00_tour`](../notebooks/00_tour.ipynb), [**S2, bold**](#s2)"),
         ("`docs/statements.md`", "[`docs/statements.md`](../statements.md)"),
         ("[a](../notebooks/00_tour.ipynb)", "[a](notebooks/00_tour.ipynb)"),
-        ("[a](../config/paper.yaml)", f"[a]({book.REPOSITORY}config/paper.yaml)"),
+        ("[a](../Snakefile)", f"[a]({book.REPOSITORY}Snakefile)"),
     ],
 )
 def test_link(text, linked, monkeypatch):
@@ -213,7 +223,7 @@ def test_in_chromium_without_network(html, width):
         page = context.new_page()
         requests = []
         page.on("request", lambda request: requests.append(request.url))
-        for name in ("index", "statements", "checks", "gallery", "api/flows", f"notebooks/{LONG}"):
+        for name in SEEN:
             page.goto((html / f"{name}.html").as_uri())
             seen = page.evaluate(LAYOUT)
             assert seen["formulas"] == seen["typeset"], name
@@ -225,7 +235,8 @@ def test_in_chromium_without_network(html, width):
     assert not [url for url in requests if not url.startswith(("file:", "data:"))]
 
 
-LONG = "01_positive_model"  # a formula in its text is wider than a phone
+SEEN = ["index", "statements", "checks", "rivals", "gallery", "api/flows"]
+SEEN.append(f"notebooks/{NOTEBOOKS[1]}")  # a formula in its text is wider than a phone
 # What is wider than the window must be inside something that scrolls.
 LAYOUT = """async () => {
   if (window.MathJax) await MathJax.startup.promise;

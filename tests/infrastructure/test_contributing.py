@@ -1,4 +1,4 @@
-"""What carries on the work: recipes, hooks before a commit, and the workflows of GitHub."""
+"""What carries on the work: hooks before a commit, and the workflows of GitHub."""
 
 import re
 import shutil
@@ -9,34 +9,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TARGETS = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
-
-
-def test_files_that_are_linked_or_named_exist():
-    named = re.findall(r"\]\(([^)#]+)\)", TEXT)
-    named += re.findall(r"`((?:config|deepfact|docs|figures|notebooks|tests)/[\w/.]*)`", TEXT)
-    examples = re.compile(r"tangent|your_name|manifest\.json")
-    missing = [name for name in named if not examples.search(name) and not (ROOT / name).exists()]
-    assert len(named) > 8
-    assert not missing
-
-
-def test_names_of_the_package_exist():
-    import deepfact as df
-
-    for name in re.findall(r"`df\.([\w.]+)", TEXT):
-        value = df
-        for part in name.split("."):
-            value = getattr(value, part)
-
-
-def test_commands_are_targets_of_the_makefile():
-    commands = re.findall(r"(?:`|^)make (\w+)", TEXT, re.MULTILINE)
-    assert {"environment", "test", "notebooks", "figures", "verify", "report"} <= set(commands)
-    assert set(commands) <= set(TARGETS)
 
 
 # Hooks before a commit
@@ -93,37 +68,19 @@ def jobs():
     for path in WORKFLOWS:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
         for name, job in loaded["jobs"].items():
-            yield pytest.param(loaded, job, id=f"{path.stem}-{name}")
+            yield pytest.param(job, id=f"{path.stem}-{name}")
 
 
-def test_workflows_run_on_pushes_and_every_week():
-    triggers = {}
-    for path in WORKFLOWS:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        triggers[path.stem] = loaded[True]  # YAML reads the key "on" as true
-    assert set(triggers) == {"rebuild", "test"}
-    assert {"push", "pull_request"} <= set(triggers["test"])
-    (schedule,) = triggers["rebuild"]["schedule"]
-    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])
-
-
-@pytest.mark.parametrize(("workflow", "job"), list(jobs()))
-def test_job(workflow, job):
-    assert workflow["permissions"] == {"contents": "read"}
-    assert job["timeout-minutes"] <= 360
-    for step in job["steps"]:
-        assert ("uses" in step) != ("run" in step)
-        if "uses" in step:
-            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
-        else:
-            assert set(re.findall(r"\bmake ([\w-]+)", step["run"])) <= set(TARGETS)
-            for config in re.findall(r"--configfile (\S+)", step["run"]):
-                assert (ROOT / config).exists()
+@pytest.mark.parametrize("job", list(jobs()))
+def test_commands_of_a_job_exist(job):
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
+    assert set(re.findall(r"\bmake ([\w-]+)", commands)) <= set(TARGETS)
+    assert all((ROOT / path).exists() for path in re.findall(r"--configfile (\S+)", commands))
 
 
 def test_every_supported_edge_is_tested():
     (matrix,) = (
-        job.values[1]["strategy"]["matrix"] for job in jobs() if "strategy" in job.values[1]
+        job.values[0]["strategy"]["matrix"] for job in jobs() if "strategy" in job.values[0]
     )
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     supported = re.findall(r"Python :: (\d\.\d+)", project)

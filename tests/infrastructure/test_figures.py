@@ -55,6 +55,19 @@ def test_same_bytes_whatever_the_callers_settings(tmp_path):
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
+def test_needs_no_latex(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with mpl.rc_context({"text.usetex": True}):
+        figure = Figure()
+        axes = figure.subplots()
+        axes.plot([0, 1], [1, -2], label=r"$x_1$")
+        axes.set_title("a title")
+        axes.legend()
+        save_figure(figure, DATA, "00_toy", tmp_path / "a")
+    assert len(list((tmp_path / "a").iterdir())) == 4
+    assert axes.title.get_usetex()
+
+
 def test_no_date_in_the_files(tmp_path):
     save_figure(draw(), DATA, "00_toy", tmp_path)
     assert b"CreationDate" not in (tmp_path / "00_toy.pdf").read_bytes()

@@ -93,6 +93,15 @@ def test_revision_without_git(tmp_path, monkeypatch):
     assert manifest.source() == {"revision": None, "reason": "git is not installed"}
 
 
+def test_a_foreign_repository_is_not_named(tmp_path, monkeypatch):
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "unpacked").mkdir()
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "another project")
+    monkeypatch.chdir(tmp_path / "unpacked")
+    reason = "this folder is not the top of a git repository"
+    assert manifest.source() == {"revision": None, "reason": reason}
+
+
 def make_figures(folder):
     (folder / "figures").mkdir()
     for name in ("a.csv", "a.png"):

@@ -1,6 +1,7 @@
 """What papermill, nbval, the workflow and readers rely on in every notebook."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -74,19 +75,56 @@ def test_imports_the_package_at_its_top(notebook):
     )
 
 
-def test_saves_under_its_own_name(notebook, path):
+def test_takes_its_work_from_the_experiment_of_its_name(notebook, path):
+    (names,) = (
+        [alias.name for alias in node.names]
+        for node in ast.walk(ast.parse(code_cells(notebook)[0].source))
+        if isinstance(node, ast.ImportFrom) and node.module == "deepfact.experiments"
+    )
+    assert path.stem[3:] in names
+    found = set()
+    for name in names:
+        found |= set(vars(importlib.import_module(f"deepfact.experiments.{name}")))
+    assert {"checks", "figure"} <= found
+    assert any(name.startswith("measure") for name in found)
+
+
+def test_names_itself_once_in_its_record(notebook, path):
     source = "\n".join(cell.source for cell in code_cells(notebook))
-    names = set(re.findall(r"notebook=\"(\w+)\"|\"(\d\d_\w+)\"", source))
-    assert {first or second for first, second in names} == {path.stem}
-    assert "save_figure(" in source
-    assert "save_checks(" in source
+    record = f'record = df.Record("{path.stem}", figures_dir, results_dir, stop_if_violated)'
+    assert source.count(record) == source.count(path.stem) == 1
+    assert "record.check(" in source
+    assert source.count("record.figure(") == 1
 
 
 def test_ends_on_the_checked_numbers(notebook):
     last = code_cells(notebook)[-1]
-    assert "# NBVAL_CHECK_OUTPUT" in last.source
-    assert "assert all(check.holds for check in checks) or not stop_if_violated" in last.source
+    assert last.source == "# NBVAL_CHECK_OUTPUT\nrecord.finish()"
     assert last.outputs
+
+
+def test_is_story_parameters_and_calls(notebook):
+    """At most 60 lines of code without blank ones, no functions, loops only to show a table."""
+    lines = [line for cell in code_cells(notebook) for line in cell.source.splitlines()]
+    assert sum(bool(line.strip()) for line in lines) <= 60
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        assert not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.While, ast.Lambda))
+        if isinstance(node, ast.For):
+            assert all(isinstance(step, ast.Expr) for step in node.body), "loops only print"
+    assert sum(bool(re.search(r"\b(ax|axis|axes|plt)\w*\.", line)) for line in lines) <= 12
+
+
+def test_calls_name_their_numbers(notebook):
+    """Sizes, scales and seeds are parameters; a call may say 0, 1, 2 or a power of ten's base."""
+    for cell in code_cells(notebook):
+        if "parameters" in cell.metadata.get("tags", []):
+            continue
+        for call in ast.walk(ast.parse(cell.source)):
+            if isinstance(call, ast.Call):
+                for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+                    for node in ast.walk(value):
+                        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+                            assert node.value in (0, 1, 2, 10), ast.unparse(call)
 
 
 def test_is_committed_as_executed_from_top_to_bottom(notebook):

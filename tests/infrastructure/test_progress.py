@@ -40,5 +40,3 @@ def test_every_bar_is_off_when_nobody_watches():
             text = path.read_text(encoding="utf-8")
             bars = len(re.findall(r"\btqdm\(", text))
             assert bars <= len(re.findall(r"disable=None|\*\*bar\b", text)), path
-    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
-    assert snakefile.count("papermill {") == snakefile.count("--no-progress-bar") == 1

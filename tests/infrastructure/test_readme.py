@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 from deepfact.checks import read_checks
 from workflow import readme
+from workflow.times import notebook_times
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,7 +32,8 @@ def test_python_blocks_run(tmp_path):
 
 def test_generated_table_agrees_with_the_table_of_statements():
     checks = read_checks(readme.STATEMENTS)
-    assert readme.render(TEXT, checks, readme.written_times(TEXT)) == TEXT
+    assert len(readme.ROW.findall(TEXT)) == 5
+    assert readme.render(TEXT, checks, notebook_times(readme.MANIFEST)) == TEXT
 
 
 def test_generated_speed_agrees_with_the_table_of_targets():
@@ -58,21 +61,6 @@ def test_a_peer_that_was_stopped_is_a_lower_bound():
     assert readme.amount(row | {"note": ""}) == "1.1e+03"
 
 
-def test_files_that_are_linked_exist():
-    links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT)
-    assert "figures/12_depth_side_by_side.png" in links
-    missing = [link for link in links if not Path(link).exists()]
-    assert not missing
-
-
-def test_commands_are_targets_of_the_makefile():
-    commands = re.findall(r"^make (\w+)", TEXT, re.MULTILINE)
-    assert commands == ["figures", "test"]
-    makefile = Path("Makefile").read_text(encoding="utf-8")
-    for command in commands:
-        assert re.search(rf"^{command}:", makefile, re.MULTILINE)
-
-
 def test_binder_links_open_notebooks_that_exist():
     """The paths are those under which tests/infrastructure/test_browser.py opens them."""
     opened = re.findall(r"\?urlpath=(lab/tree|voila/render)/([^)]+)\)", TEXT)
@@ -91,8 +79,13 @@ def test_two_minutes_to_read():
     assert len(prose.split()) <= 500  # at 250 words a minute
 
 
-def test_times_come_from_the_benchmark_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(readme, "LOGS", tmp_path)
-    for notebook, seconds in {"a": 3.2, "b": 60.0, "c": 61.0}.items():
-        (tmp_path / f"{notebook}.benchmark.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
-    assert readme.measured_times(["a", "b", "c"]) == {"a": "5 s", "b": "60 s", "c": "2 min"}
+def test_times_come_from_the_manifest(tmp_path):
+    seconds = {"notebooks/a.ipynb": 3.2, "notebooks/b.ipynb": 60.0, "notebooks/c.ipynb": 61.0}
+    made = [{"by": by, "seconds": s} for by, s in {**seconds, "workflow/d.py": 1.0}.items()]
+    (tmp_path / "manifest.json").write_text(json.dumps({"made": made}), encoding="utf-8")
+    assert notebook_times(tmp_path / "manifest.json") == {"a": "5 s", "b": "60 s", "c": "2 min"}
+
+
+def test_row_without_a_check_is_an_error():
+    with pytest.raises(ValueError, match=r"README\.md: \w+ has no check of S1"):
+        readme.render(TEXT, [], {})

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_workflow import digests, make_copy
-
-from workflow import two_node_slurm
+import two_node_slurm
+from test_configuration import NOTEBOOKS
+from test_workflow import SMOKE, digests, make_copy
 
 MISSING = [
     program
@@ -28,7 +28,9 @@ pytestmark = [
     pytest.mark.skipif(os.path.lexists(two_node_slurm.LINK), reason="there is a Slurm already"),
 ]
 
-FIGURES = [] if os.environ.get("WHOLE_WORKFLOW") else ["06_measurements", "12_depth_side_by_side"]
+# Without data there is no chunk, and one notebook without any beside those with.
+SOME = [*dict.fromkeys(each["notebook"] for each in SMOKE["data"].values()), NOTEBOOKS[0]]
+FIGURES = [] if os.environ.get("WHOLE_WORKFLOW") else SOME
 TARGETS = [f"build/smoke/figures/{figure}.pdf" for figure in FIGURES]
 # A small cluster without accounting, on which nothing takes long.
 CLUSTER = [
@@ -56,17 +58,18 @@ def build(folder, *options):
     smoke = ("--configfile", "config/smoke.yaml")
     done = python(folder, "-m", "snakemake", *TARGETS, *smoke, *options)
     assert done.returncode == 0, done.stdout
-    made = digests(folder / "build/smoke/figures", folder / "build/smoke/results/recovery")
+    tables = [folder / f"build/smoke/results/{data}" for data in SMOKE["data"]]
+    made = digests(folder / "build/smoke/figures", *tables)
     return {Path(path).relative_to(folder): digest for path, digest in made.items()}
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     folder = make_copy(tmp_path_factory.mktemp("cluster"))
-    done = python(folder, "-m", "workflow.two_node_slurm", "up")
+    done = python(folder, two_node_slurm.__file__, "up")
     assert done.returncode == 0, done.stdout
     yield folder
-    done = python(folder, "-m", "workflow.two_node_slurm", "down")
+    done = python(folder, two_node_slurm.__file__, "down")
     assert done.returncode == 0, done.stdout
     assert not two_node_slurm.FOLDER.exists()
     assert not os.path.lexists(two_node_slurm.LINK)
@@ -74,7 +77,7 @@ def cluster(tmp_path_factory):
 
 def test_a_cluster_that_is_there_is_not_touched(cluster):
     configuration = two_node_slurm.LINK.read_bytes()
-    done = python(cluster, "-m", "workflow.two_node_slurm", "up")
+    done = python(cluster, two_node_slurm.__file__, "up")
     assert done.returncode == 1
     assert f"{two_node_slurm.LINK} is there already" in done.stdout
     assert two_node_slurm.LINK.read_bytes() == configuration
@@ -84,7 +87,7 @@ def test_a_cluster_that_is_there_is_not_touched(cluster):
 def test_slurm_builds_the_same_files(tmp_path):
     here = build(tmp_path / "here", "--cores", "2")
     there = build(tmp_path / "there", *CLUSTER)
-    assert {path.name for path in here} >= {"recovery_signed.csv", "06_measurements.csv", "0.csv"}
+    assert {path.name for path in here} >= {f"{name}.csv" for name in [*SMOKE["data"], *SOME, 0]}
     assert there == here
     jobs = two_node_slurm.ask("squeue", "--noheader", "--states=all", "--format=%T %N").split("\n")
     assert set(filter(None, jobs)) == {"COMPLETED n1", "COMPLETED n2"}

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from deepfact.deep_factorization import DeepFactorization
+from deepfact.dynamics.factor_flow import initial_factors
 from deepfact.dynamics.gradient_descent import _gradient_of, gradient_descent
-from deepfact.dynamics.gradient_flow import gradient_flow, initial_factors
+from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem, dct_problem, gaussian_problem
 

@@ -6,12 +6,8 @@ from scipy.sparse.linalg import aslinearoperator
 
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
-from deepfact.dynamics.gradient_flow import (
-    factor_flow,
-    gradient_flow,
-    initial_factors,
-    leave_one_out_products,
-)
+from deepfact.dynamics.factor_flow import factor_flow, initial_factors, leave_one_out_products
+from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.limit import flow_limit
 from deepfact.mirror_map import MirrorMap
 from deepfact.problem import Problem, dct_problem, gaussian_problem

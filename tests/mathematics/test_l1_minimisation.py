@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact import basis_pursuit as module_or_function
-from deepfact.l1_minimisation import _Program, basis_pursuit, bpdn
+from deepfact.l1_minimisation import basis_pursuit, bpdn
 from deepfact.problem import Problem, dct_problem, gaussian_problem
 
 SMALL = st.integers(-3, 3).map(float)
@@ -244,7 +244,7 @@ def test_lower_bound_needs_no_trust_in_the_solver(monkeypatch, sigma):
     def lie(*_):
         return rng.standard_normal(25), rng.standard_normal(10) * 10 ** rng.uniform(-9, 9), "lie"
 
-    monkeypatch.setattr(_Program, "run", lie)
+    monkeypatch.setattr("deepfact.l1_minimisation.proposal", lie)
     bounds = []
     for _ in range(60):
         result = bpdn(problem, sigma)
@@ -267,7 +267,7 @@ def test_lower_bound_allows_for_cancellation(monkeypatch):
         return rng.standard_normal(6), eta + rng.standard_normal(3), "lie"
 
     check_certificate(basis_pursuit(problem), problem)
-    monkeypatch.setattr(_Program, "run", lie)
+    monkeypatch.setattr("deepfact.l1_minimisation.proposal", lie)
     for _ in range(100):
         check_certificate(basis_pursuit(problem), problem)
 

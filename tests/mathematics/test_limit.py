@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, nnls
 
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.limit import flow_limit, interior_point, limit_path
+from deepfact.limit import factors, flow_limit, limit_path
 from deepfact.mirror_map import MirrorMap
 from deepfact.problem import Problem, dct_problem, gaussian_problem, rademacher_problem
 
@@ -208,9 +208,9 @@ def test_size_of_the_matrix_plays_no_role(depth, alpha, size):
 
 def test_first_steps_are_taken_in_single_precision(monkeypatch):
     used = []
-    cholesky = interior_point._cholesky
+    cholesky = factors._cholesky
     monkeypatch.setattr(
-        interior_point,
+        factors,
         "_cholesky",
         lambda rows, *a, **k: used.append(rows.dtype) or cholesky(rows, *a, **k),
     )
@@ -238,8 +238,8 @@ def test_nonzeros_of_very_different_size():
             np.testing.assert_allclose(limit.x[:2], [1.0, small], rtol=1e-3)
 
 
-def test_nonnegative_least_squares_that_fail_are_no_verdict(monkeypatch):
-    """What nnls returns on some matrices is no minimiser: nothing is then called infeasible."""
+def test_nonnegative_least_squares_that_fail_are_mended(monkeypatch):
+    """What nnls returns on some matrices is no minimiser: it is a start only."""
     problem = Problem([[1.0, 1.0]], [-1.0])
     model = DeepFactorization(3, 1e-2, signed=False)
     assert flow_limit(problem, model).status == "infeasible"
@@ -250,8 +250,10 @@ def test_nonnegative_least_squares_that_fail_are_no_verdict(monkeypatch):
                 raise RuntimeError("too many iterations")
             return wrong
 
-        monkeypatch.setattr("deepfact.limit.entry.nnls", other)
-        assert flow_limit(problem, model).status == "stalled"
+        monkeypatch.setattr("deepfact.limit.nonnegative.nnls", other)
+        limit = flow_limit(problem, model)
+        assert limit.status == "infeasible"
+        np.testing.assert_array_equal(limit.x, 0)
 
 
 def test_path_refuses_shapes_that_differ_where_alpha_is_small():

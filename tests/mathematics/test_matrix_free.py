@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from scipy.sparse import random_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from deepfact.deep_factorization import DeepFactorization
@@ -125,6 +126,105 @@ def test_bounds_hold_where_the_support_is_not_unique(seed):
         assert program.fun <= limit.l1_norm * (1 + 1e-9)
         if limit.converged and y.any():
             assert relative(limit.x, flow_limit(Problem(A, y), model).x) <= 1e-5
+
+
+def other_operator(kind, rng):
+    """Return an operator that is not like a row of a DCT."""
+    A = dct_problem(100, 300, 5, seed=rng).A
+    rows, columns = np.ones(100), np.ones(300)
+    if kind == "sparse":
+        sparse = random_array((100, 500), density=0.05, rng=rng, data_sampler=rng.standard_normal)
+        return aslinearoperator(sparse.tocsr())
+    if kind == "very sparse":  # a fifth of the columns are zero
+        sparse = random_array((100, 500), density=0.016, rng=rng, data_sampler=rng.standard_normal)
+        return aslinearoperator(sparse.tocsr())
+    if kind == "convolution":
+        filtered = np.fft.rfft(rng.standard_normal(256)) / 8
+        seen = np.sort(rng.choice(256, 80, replace=False))
+
+        def forward(x):
+            return np.fft.irfft(filtered * np.fft.rfft(x.ravel()), 256)[seen]
+
+        def adjoint(r):
+            full = np.zeros(256)
+            full[seen] = r.ravel()
+            return np.fft.irfft(filtered.conj() * np.fft.rfft(full), 256)
+
+        return LinearOperator((80, 256), matvec=forward, rmatvec=adjoint, dtype=float)
+    if kind == "Kronecker":
+        B, C = rng.standard_normal((2, 10, 18))
+        return LinearOperator(
+            (100, 324),
+            matvec=lambda x: (B @ x.reshape(18, 18) @ C.T).ravel(),
+            rmatvec=lambda r: (B.T @ r.reshape(10, 10) @ C).ravel(),
+            dtype=float,
+        )
+    if kind == "zero columns":
+        columns[rng.choice(300, 60, replace=False)] = 0.0
+    if kind == "columns":
+        columns = 10 ** rng.uniform(-1, 1, 300)
+    if kind == "rows":
+        rows = 10 ** rng.uniform(-2, 2, 100)
+    return LinearOperator(
+        A.shape,
+        matvec=lambda x: rows * A.matvec(columns * x.ravel()),
+        rmatvec=lambda r: columns * A.rmatvec(rows * r.ravel()),
+        dtype=float,
+    )
+
+
+KINDS = ["sparse", "very sparse", "convolution", "Kronecker", "zero columns", "columns", "rows"]
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "positive"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_operators(kind, signed):
+    """Each ends well, and where the matrix says."""
+    rng = np.random.default_rng(3)
+    A = other_operator(kind, rng)
+    M, N = A.shape
+    matrix = A @ np.eye(N)
+    used = np.flatnonzero(matrix.any(axis=0))
+    x = np.zeros(N)
+    x[rng.choice(used, M // 12, replace=False)] = rng.standard_normal(M // 12)
+    if not signed:
+        x[used] = np.abs(x[used]) + 0.05 * rng.random(len(used))
+    problem = Problem(matrix, matrix @ x)
+    for depth, alpha in ((2, 1e-3), (3, 1e-2), (3, 1e-4)):
+        model = DeepFactorization(depth, alpha, signed)
+        limit = operator_limit(A, problem.y, model)
+        reference = flow_limit(problem, model)
+        assert reference.success
+        assert limit.converged, (depth, alpha)
+        assert relative(limit.x, reference.x) <= 1e-6
+        assert limit.lower_bound <= reference.l1_norm
+        assert reference.lower_bound <= limit.l1_norm
+        still = model.signal(np.zeros(N - len(used)))
+        np.testing.assert_allclose(np.delete(limit.x, used), still, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("density", [0.02, 0.002])
+def test_sparse_matrices_with_few_entries_a_column(density):
+    """8 and .8 entries a column on average; the second has many columns that are parallel."""
+    rng = np.random.default_rng(0)
+    A = random_array((400, 4000), density=5 * density, rng=rng, data_sampler=rng.standard_normal)
+    x = np.zeros(4000)
+    used = np.flatnonzero(abs(A).sum(axis=0))
+    x[rng.choice(used, 10, replace=False)] = rng.standard_normal(10)
+    problem, model = Problem(A.toarray(), A @ x), DeepFactorization(3, 1e-3)
+    limit = operator_limit(aslinearoperator(A.tocsr()), problem.y, model)
+    assert limit.converged
+    assert relative(limit.x, flow_limit(problem, model).x) <= 1e-6
+
+
+def test_a_wrong_adjoint_is_an_error():
+    A = small_problem("gaussian", signed=True).A
+    for wrong in (2 * A, -A, A * (np.arange(150) != 7)):
+        operator = LinearOperator(
+            A.shape, matvec=lambda x: A @ x, rmatvec=lambda r, B=wrong: B.T @ r, dtype=float
+        )
+        with pytest.raises(ValueError, match="rmatvec as the adjoint of matvec"):
+            operator_limit(operator, np.ones(60), DeepFactorization(3, 1e-2))
 
 
 def test_no_measurement_and_depth_one():

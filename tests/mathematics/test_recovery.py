@@ -1,12 +1,15 @@
 """Recovery experiments: the same counts whatever the workers, resumable, and of the right size."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import deepfact as df
-from deepfact.experiments import measurements
+from deepfact import recovery
+from deepfact.experiments import measurements, recovery_table, transition_fits
 from deepfact.recovery import recovery_trial
 
 CELLS = [(6, 2), (12, 2), (18, 2), (18, 18), (20, 1)]
@@ -45,6 +48,80 @@ def test_an_interrupted_run_is_taken_up(tmp_path):
     believed = df.phase_transition(20, CELLS, 3, seed=0, workers=1, checkpoint=checkpoint)
     assert (kept[1], kept[2]) in CELLS
     assert believed.recovered[CELLS.index((kept[1], kept[2]))].tolist() == [3, 3, 3, 3]
+
+
+FOREIGN = """{}
+3
+null
+"text"
+[]
+[1, 2]
+{"0": 1}
+not json
+["STAMP", 5, 1]
+["STAMP", 5, 1, [1], [0], 0]
+["STAMP", 5, 1, [1, 1, 1, "x"], [0, 0, 0], 0]"""
+
+
+@pytest.mark.parametrize("line", FOREIGN.splitlines())
+def test_foreign_lines_of_a_checkpoint_are_passed_over(tmp_path, line):
+    checkpoint = tmp_path / "cells.jsonl"
+    first = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    stamp, *_ = json.loads(checkpoint.read_text())
+    checkpoint.write_text(line.replace("STAMP", stamp) + "\n")
+    again = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    assert again.recovered.tolist() == first.recovered.tolist()
+    assert len(checkpoint.read_text().split("\n")) > 2  # measured again, and added
+    assert json.loads(checkpoint.read_text().splitlines()[-1])[0] == stamp
+
+
+def test_bytes_of_a_checkpoint_that_are_no_text_are_passed_over(tmp_path):
+    checkpoint = tmp_path / "cells.jsonl"
+    first = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    whole = b"\xff\xfe\x00\n" + checkpoint.read_bytes() + b"\n"
+    checkpoint.write_bytes(whole)
+    again = df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=checkpoint)
+    np.testing.assert_array_equal(again.recovered, first.recovered)
+    assert checkpoint.read_bytes() == whole  # nothing was measured again
+
+
+def test_checkpoint_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(recovery, "_cell", None)
+    (tmp_path / "cells").mkdir()
+    with pytest.raises(OSError, match="cells"):
+        df.phase_transition(12, [(5, 1)], 2, workers=1, checkpoint=tmp_path / "cells")
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_nothing_to_recover_is_recovered(nonnegative):
+    found = df.phase_transition(12, [(6, 0)], 3, nonnegative=nonnegative, workers=1)
+    assert found.recovered.tolist() == [[3, 3, 3, 3]]
+    assert found.disagreements.tolist() == [[0, 0, 0]]
+
+
+SCRIPT = """
+import multiprocessing
+
+import deepfact as df
+
+{guard}
+    multiprocessing.set_start_method("spawn", force=True)
+    found = df.phase_transition(12, [(5, 1), (6, 1)], 2, workers=2, methods=["depth 3"])
+    print(found.recovered.tolist())
+"""
+
+
+@pytest.mark.parametrize("guard", ["if True:", 'if __name__ == "__main__":'])
+def test_script_whose_processes_are_spawned(tmp_path, guard):
+    (tmp_path / "script.py").write_text(SCRIPT.format(guard=guard))
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if guard == "if True:":
+        assert done.returncode == 1
+        assert 'under if __name__ == "__main__":, or with workers=1' in done.stderr.splitlines()[-1]
+    else:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("[[")
 
 
 def test_some_methods_count_as_among_all():
@@ -129,20 +206,20 @@ def test_logistic_fit_finds_a_known_curve():
     M = np.arange(10, 40, 2)
     midpoint, scale, trials = 24.3, 2.5, np.full(15, 4000)
     recovered = rng.binomial(trials, 1 / (1 + np.exp(-(M - midpoint) / scale)))
-    fit = measurements.logistic_fit(M, recovered, trials)
+    fit = transition_fits.logistic_fit(M, recovered, trials)
     assert abs(fit.midpoint - midpoint) < 4 * fit.midpoint_error < 0.3
     width = scale * 4 / np.sqrt(2 * np.pi)
     assert abs(fit.width - width) < 4 * fit.width_error < 0.5
     with pytest.raises(ValueError, match="recovered must have both"):
-        measurements.logistic_fit(M, trials, trials)
+        transition_fits.logistic_fit(M, trials, trials)
 
 
 def test_binomial_interval_covers():
     rng = np.random.default_rng(0)
     for chance in (0.02, 0.5, 0.97):
-        lower, upper = measurements.binomial_interval(rng.binomial(20, chance, 4000), 20)
+        lower, upper = transition_fits.binomial_interval(rng.binomial(20, chance, 4000), 20)
         assert np.mean((lower <= chance) & (chance <= upper)) >= 0.945
-    lower, upper = measurements.binomial_interval(np.array([0, 20]), np.array([20, 20]))
+    lower, upper = transition_fits.binomial_interval(np.array([0, 20]), np.array([20, 20]))
     assert lower[0] == 0
     assert upper[1] == 1
     np.testing.assert_allclose([upper[0], 1 - lower[1]], 1 - 0.025 ** (1 / 20))
@@ -173,7 +250,7 @@ def test_table_survives_its_file(tmp_path):
     path = tmp_path / "new" / "table.csv"
     measurements.save_table(table, path)
     loaded = measurements.load_table(path)
-    for name in measurements.COLUMNS:
+    for name in recovery_table.COLUMNS:
         np.testing.assert_array_equal(loaded[name], table[name])
     assert (table["part"] == "grid").sum() == 9
 
@@ -209,12 +286,14 @@ def test_counts_of_a_table_are_checked_before_any_work(name):
 
 def test_chunks_take_about_equal_time():
     """By the cost that the deal goes by, at the scale of the printed figure."""
-    parts = [("grid", 200, measurements.grid_cells(200, 40), 50)]
-    parts += [("growth", N, measurements.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)]
+    parts = [("grid", 200, recovery_table.grid_cells(200, 40), 50)]
+    parts += [
+        ("growth", N, recovery_table.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)
+    ]
     cost = [
         sum(
             count * M * M * N
-            for _, N, cells, count in measurements._share(parts, chunk, 16)
+            for _, N, cells, count in recovery_table.share_cells(parts, chunk, 16)
             for M, s in cells
             if s <= M
         )

@@ -1,0 +1,129 @@
+"""What nonnegativity leaves: the nearest point of the cone, and coordinates that always vanish."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linprog, nnls
+
+from deepfact.limit.rows import CONSISTENT, row_residual
+
+_ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
+
+
+def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Compute a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
+
+    Parameters
+    ----------
+    A : ndarray of shape (M, N)
+        Matrix with columns of similar norms.
+    y : ndarray of shape (M,)
+        Right side.
+
+    Returns
+    -------
+    z : ndarray of shape (N,)
+        The minimiser.
+    distance : float
+        ||A z - y||; 0 where A z = y within rounding, or where optimality could not be proved.
+
+    Notes
+    -----
+    scipy's nnls may return what is no minimiser, or not end, on matrices with dependent rows (its
+    issue 25389): hence the conditions of optimality, A^T (A z - y) >= 0, and = 0 where z > 0.
+    """
+    unit, size = np.abs(A).max() or 1.0, np.abs(y).max() or 1.0
+    A, y = A / unit, y / size
+    try:
+        z, _ = nnls(A, y)
+    except RuntimeError:  # out of iterations
+        z = np.zeros(A.shape[1])
+    norms = np.linalg.norm(A, axis=0)
+    norms = np.where(norms > 0, norms, 1.0)
+    z = _polished(A / norms, y, z * norms) / norms
+    missing = y - A @ z
+    distance = np.linalg.norm(missing)
+    pull = A.T @ missing
+    rounding = np.linalg.norm(np.abs(A) @ z) + np.linalg.norm(y)
+    allowed = norms * (1e-8 * distance + 1e-15 * rounding)
+    optimal = np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0])
+    near = row_residual(A, z, y) <= CONSISTENT or distance <= CONSISTENT * np.linalg.norm(y)
+    return z * (size / unit), float(distance * size) if optimal and not near else 0.0
+
+
+def _polished(A, y, z):
+    """Go on from nnls, which works with A^T A, by Lawson and Hanson's steps in A itself."""
+    support = z > 0
+    for _ in range(3 * A.shape[1]):
+        while support.any():
+            goal = np.zeros(len(z))
+            goal[support] = np.linalg.lstsq(A[:, support], y, rcond=None)[0]
+            falling = support & (goal <= 0)
+            if not falling.any():
+                z = goal
+                break
+            share = np.full(len(z), np.inf)
+            share[falling] = z[falling] / (z[falling] - goal[falling])
+            out = int(np.argmin(share))
+            z = np.where(support, z + share[out] * (goal - z), 0.0)
+            z[out], support[out] = 0.0, False
+        missing = y - A @ z
+        pull = np.where(support, 0.0, A.T @ missing)
+        new = int(np.argmax(pull))
+        if pull[new] <= 1e-13 * np.linalg.norm(missing) + 1e-15 * np.linalg.norm(y):
+            break
+        support[new] = True
+    return z
+
+
+def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) -> np.ndarray:
+    """Return which coordinates vanish on all of {z >= 0 : B z = y}.
+
+    Such a set has a certificate, a vector m with B^T m >= 0, positive on the set, and <y, m> = 0.
+    Both come from one linear program: max sum t over t <= 1, t <= z, B z = c y, z >= 0, c >= 1.
+
+    Parameters
+    ----------
+    B : ndarray of shape (M, N)
+        Independent rows.
+    y : ndarray of shape (M,)
+        Right side.
+    unit : ndarray of shape (N,)
+        What an entry 1 of z is worth in the signal.
+    power : float
+        2/L: the flow weighs small entries by their powers, so that the deeper it is, the nearer to
+        0 an entry must be to count as 0.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+        All False where the certificate does not hold.
+    """
+    M, N = B.shape
+    if M == 0:
+        return np.zeros(N, dtype=bool)
+    eye = np.eye(N)
+    found = linprog(
+        np.concatenate([np.zeros(N), -np.ones(N), [0.0]]),
+        A_ub=np.hstack([-eye, eye, np.zeros((N, 1))]),
+        b_ub=np.zeros(N),
+        A_eq=np.hstack([B, np.zeros((M, N)), -y[:, None]]),
+        b_eq=np.zeros(M),
+        bounds=[(0, None)] * N + [(0, 1)] * N + [(1, None)],
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    nothing = np.zeros(N, dtype=bool)
+    if found.status != 0:
+        return nothing
+    zero = found.x[N : 2 * N] < 0.5
+    m = -found.eqlin.marginals
+    pull = B.T @ m
+    # For any solution z, <y, m> = <z, B^T m>: so much can an entry of the set be, at most.
+    z = found.x[:N] / found.x[-1]
+    paid = abs(y @ m) + 1e-15 * (np.abs(y) @ np.abs(m)) + z.max() * np.maximum(-pull, 0.0).sum()
+    most = paid * np.max(unit, where=zero, initial=0.0)
+    largest = np.max(z * unit)
+    # y = 0 may leave nothing at all: then B^T m > 0 says so by Gordan's alternative.
+    small = (most / largest) ** power <= _ZERO if largest > 0 else np.all(pull > 0)
+    return zero if small and np.all(pull[zero] >= 0.9) else nothing
