@@ -7,6 +7,7 @@ from deepfact.divergence import bregman_divergence
 from deepfact.dynamics.factor_flow import FactorFlowResult, factor_flow, initial_factors
 from deepfact.dynamics.gradient_descent import DescentResult, gradient_descent
 from deepfact.dynamics.gradient_flow import FlowResult, gradient_flow
+from deepfact.dynamics.saddle_path import SaddlePath, saddle_path
 from deepfact.figures import OKABE_ITO, figure_style, save_figure
 from deepfact.l1_minimisation import BasisPursuitResult, basis_pursuit, bpdn
 from deepfact.limit import LimitResult, flow_limit, limit_path
@@ -28,6 +29,7 @@ __all__ = [
     "PhaseTransition",
     "Problem",
     "Record",
+    "SaddlePath",
     "basis_pursuit",
     "bpdn",
     "bregman_divergence",
@@ -44,6 +46,7 @@ __all__ = [
     "rademacher_problem",
     "rates",
     "read_checks",
+    "saddle_path",
     "save_checks",
     "save_figure",
     "theory",

@@ -13,6 +13,7 @@ STATUSES = {
     "infeasible": "A x = y has no (nonnegative) solution; what is reported is said by the result.",
     "diverged": "The iterates left every bound.",
     "out of iterations": "The largest number of iterations was not enough.",
+    "degenerate": "Ties or dependent columns: what was asked for is not determined.",
     "failed": "There is no answer, or only the part of it that came before the failure.",
 }
 """Every status that a result of the package can have, and what it says."""

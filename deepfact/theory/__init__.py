@@ -20,6 +20,17 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound_sharp,
 )
 from deepfact.theory.recovery import recovery_threshold, recovery_window
+from deepfact.theory.ridgeless import (
+    EffectiveRanks,
+    RidgeRisk,
+    effective_penalty,
+    effective_ranks,
+    least_squares_risk,
+    ridge_risk,
+    ridge_risk_given_design,
+    weak_features_risk,
+)
+from deepfact.theory.risk import FlowRisk, flow_risk, proximal_map
 from deepfact.theory.selection import selection_criterion
 from deepfact.theory.time_scales import (
     descent_damping,
@@ -36,26 +47,37 @@ from deepfact.theory.worst_case import (
 
 __all__ = [
     "Asymptote",
+    "EffectiveRanks",
+    "FlowRisk",
+    "RidgeRisk",
     "descent_damping",
+    "effective_penalty",
+    "effective_ranks",
     "escape_time",
     "first_order_correction",
+    "flow_risk",
     "guaranteed_gap",
     "init_scale_bound",
     "l1_error_exponent",
     "l1_gap_bound",
     "l1_gap_bound_sharp",
+    "least_squares_risk",
     "log_escape_time",
     "log_init_scale_bound",
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
     "plateau_exponents",
+    "proximal_map",
     "recovery_threshold",
     "recovery_window",
+    "ridge_risk",
+    "ridge_risk_given_design",
     "selection_criterion",
     "sign_change_time",
     "sign_counterexample",
     "single_product_weights",
     "stability_limit",
+    "weak_features_risk",
     "weighted_l1_gap_bound",
     "worst_case_constant",
     "worst_case_gap",

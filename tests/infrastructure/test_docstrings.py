@@ -17,7 +17,7 @@ ClassDoc, FunctionDoc = docscrape.ClassDoc, docscrape.FunctionDoc
 
 ROOT = Path(__file__).parents[2]
 STATEMENTS = (ROOT / "docs" / "statements.md").read_text(encoding="utf-8")
-KEYS = [f"S{k + 1}" for k in range(len(re.findall(r"^## S\d", STATEMENTS, re.MULTILINE)))]
+KEYS = re.findall(r"^## ([ST]\d+)", STATEMENTS, re.MULTILINE)
 # Modules whose functions are mathematics: each names a statement, a section or a reference; so do
 # the public functions of these others, while their helpers need not.
 MATHEMATICS = {"l1_minimisation", "recovery", "theory"}
@@ -182,7 +182,7 @@ def mathematical_functions():
 def test_mathematics_names_its_source(value):
     text = " ".join(inspect.getdoc(value).split())
     assert "docs/statements.md" in text
-    keys = re.findall(r"\bS\d+\b", text)
+    keys = re.findall(r"\b[ST]\d+\b", text)
     sections = re.findall(r'[Ss]ection "([^"]+)"', text)
     assert keys or sections
     assert set(keys) <= set(KEYS)

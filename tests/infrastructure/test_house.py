@@ -29,7 +29,8 @@ FLOORS = (
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 # Within the building: pairs (room, what it knows nothing of), beyond what the floors say.
 STRANGERS = {
-    "theory": {"dynamics", "limit", "recovery", "experiments", "mirror_map", "deep_factorization"},
+    # The risk of a flow is a function of its mirror map, whichever that is.
+    "theory": {"dynamics", "limit", "recovery", "experiments", "deep_factorization"},
     "limit": {"theory", "dynamics", "l1_minimisation"},
     "l1_minimisation": {"limit", "dynamics", "theory", "deep_factorization"},
 }

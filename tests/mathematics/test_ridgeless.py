@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepfact.ridgeless import (
+from deepfact.theory.ridgeless import (
     effective_penalty,
     effective_ranks,
     least_squares_risk,

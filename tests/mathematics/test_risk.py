@@ -8,7 +8,7 @@ from scipy.stats import norm
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
-from deepfact.risk import flow_risk, proximal_map
+from deepfact.theory.risk import flow_risk, proximal_map
 
 VALUES, PROBABILITIES = [0.0, 1.0, -1.0], [0.9, 0.05, 0.05]
 
