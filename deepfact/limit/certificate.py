@@ -13,10 +13,13 @@ from deepfact.limit.rows import BELOW, CONSISTENT, row_residual
 _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
-_MET = 1e-13  # every independent row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MET_UNEVEN = 1e-13  # the same where columns differ by much
+_MET = 1e-11  # every independent row has |A x - y|_i <= _MET (|A||x| + |y|)_i
 _MEND = 5e-14  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
+_SUPPORT = 1e-9  # entries below this part of the largest may be 0 in every solution
+_DIAMETER = 1e-10  # of the feasible set, relative to its entries, if it counts as one point
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
 _DETERMINED = 1e-7  # entries above this part of the largest have at least six digits
 
@@ -138,16 +141,57 @@ def interior_answer(scaled, model, found) -> Answer:
         size = p * scaled.d  # what is small in scaled columns may be a large entry of x
         off = np.abs(np.where(held, by_dual * scaled.d - size, 0.0)).max()
         # Where columns or rates differ by much, small products may be large entries of x.
-        uneven = scaled.norms.max() > 8 * scaled.norms.min() or scaled.d.max() > 8 * scaled.d.min()
-        if uneven or row_residual(B, x, target) > _MEND:
+        if _uneven(scaled) or row_residual(B, x, target) > _MEND:
             slope = (1 + theta) * np.log(p) - theta * found.log_a
             weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
-    near = row_residual(B, x, target) <= _MET
+    near = row_residual(B, x, target) <= _met(scaled)
     proved = bool(proved and near and off <= _ON_CURVE * size.max())
+    if not proved and model.positive:
+        only = _only_point(B, target, x, found.eta)
+        if only is not None:
+            x, proved = only, True
     etas = (found.eta, found.bound)
     return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved)
+
+
+def _uneven(scaled) -> bool:
+    norms, d = scaled.norms, scaled.d
+    return bool(norms.max() > 8 * norms.min() or d.max() > 8 * d.min())
+
+
+def _met(scaled) -> float:
+    """Return up to where a row is met: more strictly where small products are large entries of x."""
+    return _MET_UNEVEN if _uneven(scaled) else _MET
+
+
+def _only_point(B, y, x, eta):
+    """Return the feasible point where all of them are within rounding of each other, or None.
+
+    In the positive model the dual then diverges (statement S6). With S the support and m = -eta
+    made orthogonal to its columns, <y, m> = <z, B^T m> bounds every feasible z off S, where
+    B^T m > 0.
+    """
+    support = np.flatnonzero(x > _SUPPORT * x.max())
+    if not 0 < len(support) <= len(B) or not np.isfinite(eta).all():
+        return None
+    Q, R = np.linalg.qr(B[:, support])
+    pivots = np.abs(np.diag(R))
+    if not pivots.min() > 1e-8 * pivots.max():
+        return None
+    m = Q @ (Q.T @ eta) - eta
+    pull = np.delete(B.T @ m, support)
+    values = np.linalg.lstsq(B[:, support], y, rcond=None)[0]
+    if not values.min() > 0:
+        return None
+    lowest = pull.min(initial=np.inf)
+    paid = abs(m @ y) + 1e-15 * (np.abs(m) @ np.abs(y))
+    if not (lowest > 0 and paid <= _DIAMETER * lowest * values.max()):
+        return None
+    only = np.zeros_like(x)
+    only[support] = values
+    return only if row_residual(B, only, y) <= CONSISTENT else None
 
 
 def _mended(B, x, y, weight):
@@ -192,10 +236,10 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
     size = size + BELOW * np.max(scaled.norms * z) / scaled.r
     kept = scaled.rows.kept
     good = np.isfinite(x).all() and row_residual(A, x, image, size) <= (
-        _MET if len(kept) == len(A) else CONSISTENT
+        _met(scaled) if len(kept) == len(A) else CONSISTENT
     )
     if good and len(kept) < len(A):  # the other rows follow, as far as these determine them
-        good = row_residual(A[kept], x, image[kept], size[kept]) <= _MET
+        good = row_residual(A[kept], x, image[kept], size[kept]) <= _met(scaled)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         residual = float(np.linalg.norm(A @ x - y)) / (np.linalg.norm(y) or 1.0)
         l1_norm = _upper(scaled, x, image, answer.etas, model.positive)
