@@ -162,7 +162,7 @@ def _uneven(scaled) -> bool:
 
 
 def _met(scaled) -> float:
-    """Return up to where a row is met: more strictly where small products are large entries of x."""
+    """Return where a row is met: more strictly where small products are large entries of x."""
     return _MET_UNEVEN if _uneven(scaled) else _MET
 
 
