@@ -136,10 +136,13 @@ def interior_answer(scaled, model, found) -> Answer:
                 x = (signs * p).sum(axis=0)
         elif theta > 0:
             held = found.slacks > TIGHT
-        v = signs * (rate * (B.T @ found.eta))
-        by_dual = np.exp(found.log_a + deformed_exponent(v, theta))
-        size = p * scaled.d  # what is small in scaled columns may be a large entry of x
-        off = np.abs(np.where(held, by_dual * scaled.d - size, 0.0)).max()
+        eta = found.eta
+        off, largest = _off_curve(B, found, p, held, eta, rate, theta, scaled.d)
+        if not off <= _ON_CURVE * largest:
+            # Where rows that the support does not reach have large entries of the dual, those of
+            # its columns are lost to rounding: restored here.
+            eta = _restored(B, found, p, eta, rate, theta)
+            off, largest = _off_curve(B, found, p, held, eta, rate, theta, scaled.d)
         # Where columns or rates differ by much, small products may be large entries of x.
         if _uneven(scaled) or row_residual(B, x, target) > _MEND:
             slope = (1 + theta) * np.log(p) - theta * found.log_a
@@ -147,7 +150,7 @@ def interior_answer(scaled, model, found) -> Answer:
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
     near = row_residual(B, x, target) <= _met(scaled)
-    proved = bool(proved and near and off <= _ON_CURVE * size.max())
+    proved = bool(proved and near and off <= _ON_CURVE * largest)
     if not proved and model.positive:
         only = _only_point(B, target, x, found.eta)
         if only is not None:
@@ -164,6 +167,30 @@ def _uneven(scaled) -> bool:
 def _met(scaled) -> float:
     """Return where a row is met: more strictly where small products are large entries of x."""
     return _MET_UNEVEN if _uneven(scaled) else _MET
+
+
+def _off_curve(B, found, p, held, eta, rate, theta, d):
+    """Return how far products are from their curve, and the largest, in units of the signal."""
+    signs = np.array([[1.0], [-1.0]])[: len(p)]
+    by_dual = np.exp(found.log_a + deformed_exponent(signs * (rate * (B.T @ eta)), theta))
+    # What is small in scaled columns may be a large entry of x.
+    return np.abs(np.where(held, by_dual * d - p * d, 0.0)).max(), (p * d).max()
+
+
+def _restored(B, found, p, eta, rate, theta):
+    """Return the dual variable nearest to eta that agrees with the large products."""
+    branch, columns = np.nonzero(p > 1e-6 * p.max())
+    if not 0 < len(columns) <= len(B) or not np.isfinite(eta).all():
+        return eta
+    rate, log_a = (np.broadcast_to(value, B.shape[1])[columns] for value in (rate, found.log_a))
+    signs = np.where(branch == 0, 1.0, -1.0)
+    wanted = (
+        (1 - found.slacks[branch, columns]) / theta
+        if theta > 0
+        else (np.log(p[branch, columns]) - log_a)
+    )
+    rows = (B[:, columns] * (signs * rate)).T
+    return eta + np.linalg.lstsq(rows, wanted - rows @ eta, rcond=None)[0]
 
 
 def _only_point(B, y, x, eta):

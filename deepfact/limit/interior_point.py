@@ -136,15 +136,20 @@ def interior_point(
     level = np.abs(min_norm).mean() / scale or 1.0
     # On degenerate faces rounding decides whether a run is lost: a more cautious one, or one from
     # another start, may not be.
-    best = _BestBound(y / scale, curve)
+    best, nearest = _BestBound(y / scale, curve), None
     for height, hasty in ((1.0, True), (1.0, False), (3.0, False), (0.3, False)):
         left = max_iterations - count
         point, met, more = _come_down(
             A, y / scale, min_norm / scale, height * level, curve, left, hasty, best
         )
         count += more
-        if met or count >= max_iterations:
+        if met is None and nearest is None:  # near the limit, but not on the curve
+            nearest = point
+        # In the positive model that is where the dual diverges, whatever the run.
+        if met or count >= max_iterations or (nearest is not None and not signed):
             break
+    if not met and nearest is not None:
+        point, met = nearest, True
     return account(point, scale, curve, count, met, best.eta)
 
 
@@ -202,7 +207,8 @@ class _BestBound:
 def _come_down(A, y, min_norm, level, curve: Curve, max_iterations, hasty: bool, seen: _BestBound):
     """Return (point, whether the equations are met, factorisations) of one run of the method.
 
-    A hasty run takes centrality corrections and, at first, factors in single precision.
+    None in place of whether: A x = y is met, and products are only near their curve. A hasty run
+    takes centrality corrections and, at first, factors in single precision.
     """
     theta, log_a = curve.theta, curve.log_a
     p = np.maximum(np.maximum(curve.signs * min_norm, 0.0) + level, 2 * np.exp(log_a))
@@ -247,7 +253,7 @@ def _come_down(A, y, min_norm, level, curve: Curve, max_iterations, hasty: bool,
             if not met and goal < 2e-13:
                 nearest = Point(curve.signal(st.p), st.p, st.sigma, st.outside(st.eta))
     if not met and nearest:  # products that vanish in the limit only have no dual variable
-        return nearest, True, count
+        return nearest, None, count
     if not met:
         x, eta = np.nan_to_num(curve.signal(st.p)), np.nan_to_num(st.eta)
         point = Point(x, np.nan_to_num(st.p), st.sigma, st.outside(eta))
