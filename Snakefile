@@ -9,8 +9,8 @@ The conda directives say which environment the rules need. They are not for `--s
 environment.yml installs the package from this folder: activate an environment with everything in it instead.
 """
 
-import os
 import sys
+from shlex import quote
 
 import yaml
 from snakemake.utils import min_version, validate
@@ -26,9 +26,7 @@ from workflow.configuration import (
 min_version("9.0")
 
 # The programs of this environment, whether it is activated or not.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
+shell.prefix(f"PATH={quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
 configfile: "config/workflow.yaml"
