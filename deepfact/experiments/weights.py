@@ -112,7 +112,7 @@ def measure_weights(
 
 
 def _growth(A, z, weights):
-    """Return rho of a certificate of the weighted minimiser z, and what gaps may move it by (S4)."""
+    """Return rho of a certificate of the weighted minimiser z, and how far a gap may be from z."""
     on = np.abs(z) > 1e-9 * np.max(np.abs(z))
     signs = np.where(on, np.sign(z), 0.0)
     constants = fixed_signal_bound(A / weights, signs, np.count_nonzero(on))
