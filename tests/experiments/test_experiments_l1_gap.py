@@ -1,4 +1,4 @@
-"""The experiment of the notebooks on the main theorem, 01_positive_model and 02_signed_model."""
+"""The experiment of the notebooks on the main theorem, 01_both_models and 02_signed_model."""
 
 import dataclasses
 
