@@ -69,7 +69,7 @@ def gap_curve(
         ``constant`` of the asymptote.
     """
     Q, N = float(np.abs(x).sum()), problem.N
-    asymptote = rates.first_order_correction(problem, x, depth, nonnegative=not signed)
+    asymptote = rates.first_order_correction(problem, x, depth, signed=signed)
     measured, refined = [], []
     for value in log_alpha:
         model = DeepFactorization(depth, log_alpha=float(value), signed=signed)

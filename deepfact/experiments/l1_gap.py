@@ -56,8 +56,8 @@ def measure_instance(
     RuntimeError
         If a limit is not found, or the two intervals have no point in common.
     """
-    problem = gaussian_problem(M, N, s, seed=seed, nonnegative=not signed)
-    best = basis_pursuit(problem, nonnegative=not signed)
+    problem = gaussian_problem(M, N, s, seed=seed, signed=signed)
+    best = basis_pursuit(problem, signed=signed)
     rows = []
     for depth in depths:
         for scale in scales:
@@ -132,8 +132,8 @@ def measure_gaps(
     scales = 10.0 ** np.asarray(log10_scales, float)
     grid, wanted = [], []
     for i, ((kind, M, N, s), child) in enumerate(zip(cases, children, strict=True)):
-        problem = GENERATORS[kind](M, N, s, seed=child, nonnegative=not signed)
-        best = basis_pursuit(problem, nonnegative=not signed)
+        problem = GENERATORS[kind](M, N, s, seed=child, signed=signed)
+        best = basis_pursuit(problem, signed=signed)
         if not best.success:
             raise RuntimeError(f"no certified value of basis pursuit: {best.message}")
         own_grid, own_wanted = [], []
@@ -251,7 +251,7 @@ def describe(tables: dict[str, dict[str, np.ndarray]]) -> str:
         " matrix       M    N    s  M > (about)    (eps - gap)/eps  (bound - gap)/bound",
     ]
     for kind, M, N, s, own in groups(grid, "kind", "M", "N", "s"):
-        threshold = theory.recovery_threshold(s, N, nonnegative=not own["signed"][0])
+        threshold = theory.recovery_threshold(s, N, signed=own["signed"][0])
         lines.append(
             f" {kind:10s} {M:3d}  {N:3d}  {s:3d} {threshold:10.1f}"
             f" {np.min(1 - own['gap'] / own['guarantee']):16.2f}"

@@ -135,9 +135,7 @@ def test_same_seed_same_numbers_other_seed_other_numbers():
 def test_instance(signed):
     table = experiment.measure_instance(5, 20, 1, [2, 3], [1e-2, 1e-5], signed=signed, seed=2)
     np.testing.assert_array_equal(table["depth"], [2, 2, 3, 3])
-    best = df.basis_pursuit(
-        df.gaussian_problem(5, 20, 1, seed=2, nonnegative=not signed), nonnegative=not signed
-    )
+    best = df.basis_pursuit(df.gaussian_problem(5, 20, 1, seed=2, signed=signed), signed=signed)
     np.testing.assert_array_equal(table["Q_upper"], best.value)
     lines = experiment.describe_instance(table).splitlines()
     assert len(lines) == 3 + 4

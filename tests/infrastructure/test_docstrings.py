@@ -27,7 +27,15 @@ KEYS = {name: re.findall(r"^## ([ST]\d+)", text, re.MULTILINE) for name, text in
 MATHEMATICS = {"l1_minimisation", "recovery", "theory"}
 DYNAMICS = {"divergence", "dynamics", "limit"}
 CHECKS = {"as_real_array", "as_real_number", "as_count", "as_numbers", "as_flag", "as_depth"}
-CHECKS |= {"as_log_alpha", "as_times", "as_tolerance", "check_fit", "check_problem", "require"}
+CHECKS |= {
+    "as_log_alpha",
+    "as_times",
+    "as_tolerance",
+    "as_signed",
+    "check_fit",
+    "check_problem",
+    "require",
+}
 
 
 def public_objects():

@@ -163,7 +163,7 @@ def test_bounds_hold_for_limits_in_sixty_digits(depth, log_alpha, signed):
     A = np.array([[1.0, 2.0, 0.5, 1.5], [0.5, 1.0, 1.0, 1.25]])
     y = A @ [0.5, 0.0, 1.0, 0.0]  # inside the cone of the columns
     x, _ = reference_limit(A, y, depth, log_alpha, signed, digits=25)
-    Q = basis_pursuit(Problem(A, y), nonnegative=not signed).value
+    Q = basis_pursuit(Problem(A, y), signed=signed).value
     gap = float(sum(abs(t) for t in x)) - Q
     sharp = theory.l1_gap_bound_sharp(Q, 4, depth, log_alpha=log_alpha, signed=signed)
     assert 0 < gap <= sharp
@@ -207,7 +207,7 @@ def instance_with_known_limit(rng, M, N, model, reach):
 def test_gap_bounds_on_random_limits(seed, shape, depth, alpha, reach, signed):
     model = DeepFactorization(depth, alpha, signed)
     problem, x = instance_with_known_limit(np.random.default_rng(seed), *shape, model, reach)
-    Q = basis_pursuit(problem, nonnegative=not signed).lower_bound
+    Q = basis_pursuit(problem, signed=signed).lower_bound
     gap, rounding = np.sum(np.abs(x)) - Q, 1e-10 * np.sum(np.abs(x))
     sharp = theory.l1_gap_bound_sharp(Q, shape[1], depth, alpha, signed)
     assert -rounding <= gap <= sharp + rounding
@@ -226,7 +226,7 @@ def test_weighted_gap_bound(depth, signed, reach):
     model = DeepFactorization(depth, alpha, signed)
     for _ in range(5):
         problem, x = instance_with_known_limit(rng, 4, 12, model, reach)
-        W = basis_pursuit(problem, nonnegative=not signed, weights=weights).value
+        W = basis_pursuit(problem, signed=signed, weights=weights).value
         bound = theory.weighted_l1_gap_bound(W, depth, alpha, signed)
         assert -1e-9 * W <= weights @ np.abs(x) - W <= bound
         assert theory.weighted_l1_gap_bound(W, depth, log_alpha=np.log(alpha), signed=signed) == (
