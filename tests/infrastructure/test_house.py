@@ -169,3 +169,21 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.split() == []
+
+
+def test_older_names_are_for_others():
+    """Outside code may rely on them; the package itself has one name a thing."""
+    old = {"rates", *(f"log_{name}" for name in ("init_scale_bound", "l1_gap_bound"))}
+    old |= {"log_l1_gap_bound_sharp", "log_escape_time"}
+    used = []
+    for name, path in MODULES.items():
+        if name in ("rates", "theory", "theory.logarithms"):  # where they are defined
+            continue
+        imported = {each for target, names in imports_of(path) for each in (target, *names)}
+        attributes = {
+            node.attr for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)
+        }
+        keywords = {node.arg for node in ast.walk(tree_of(path)) if isinstance(node, ast.keyword)}
+        used += [(name, each) for each in (imported | attributes) & old]
+        used += [(name, each) for each in keywords & {"nonnegative"}]
+    assert used == []
