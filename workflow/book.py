@@ -16,7 +16,7 @@ import nbformat
 from sphinx.cmd.build import build_main
 
 from deepfact.checks import checks_to_markdown, read_checks
-from workflow.references import BIBLIOGRAPHY, arxiv_keys
+from workflow.references import BIBLIOGRAPHY, PAGES, arxiv_keys
 from workflow.times import notebook_times
 
 DOCS = Path("docs")
@@ -41,7 +41,7 @@ def link(text, root=""):
         (r"\[([A-Z][A-Za-z]+\+?\d\d)(?:, ([^\]]+))?\](?!\()", _citation),
         (r"(?<!/)arXiv:([\w./]+\d)", cite),
         (r"\((\{cite:p\}`[^`]+`)\)", r"\1"),  # it brings its own brackets
-        (r"`docs/statements\.md`", rf"[`docs/statements.md`]({root}statements.md)"),
+        (r"`docs/(statements|overparameterization)\.md`", rf"[`docs/\1.md`]({root}\1.md)"),
         (r"`(figures/statements\.(?:md|csv))`", rf"[`\1`]({root}checks.md)"),
         (r"`(\d\d_\w+)`", rf"[`\1`]({root}notebooks/\1.ipynb)"),
         (rf"\*\*({KEY})\b[^*]*\*\*", lambda found: f"[{found[0]}](#{found[1].lower()})"),
@@ -77,7 +77,7 @@ def notebook_page(path):
 
 
 def statements_page(text, checks, times):
-    """Put a table of all statements on top of their page: source, notebooks, figures, times."""
+    """Put a table of its statements on top of a page: source, notebooks, figures, times."""
     text = text.partition("\n## References\n")[0]
     head = ("key", "statement", "source", "notebook", "figure", "time", "checks")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -85,7 +85,7 @@ def statements_page(text, checks, times):
     for key, name, section in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         source = re.search(r"\*Origin: (.+?)\.\*", section)
         if source is None:
-            raise ValueError(f"{key} of the statements page does not begin with *Origin: ...*")
+            raise ValueError(f"the section of {key} does not begin with *Origin: ...*")
         rows = [check for check in checks if check.statement == key]
         begin = (f"**{key}**", name, source[1])
         for notebook in dict.fromkeys(row.notebook for row in rows):
@@ -100,7 +100,7 @@ def statements_page(text, checks, times):
             begin = ("", "", "")  # once for each statement
         if not rows:
             lines.append(f"| {' | '.join((*begin, '', '', '', 'none'))} |")
-    intro, conventions, rest = text.partition("\n## Conventions\n")
+    intro, first, rest = text.partition("\n## ")
     table = "\n".join(lines) + (
         "\n\nTimes are those of the notebook at paper scale on one core, without the tables that it"
         " only draws. Each check, with its margin: [all checks](checks.md).\n"
@@ -108,17 +108,13 @@ def statements_page(text, checks, times):
     rest = re.sub(
         rf"^## ({KEY}) ",
         lambda found: f"({found[1].lower()})=\n{found[0]}",
-        rest,
+        first + rest,
         flags=re.MULTILINE,
     )
     # The keys of the dual picture are said in its text: they all lead to its heading.
     targets = "".join(f"(d{number})=\n" for number in re.findall(r"\*\*D(\d+) ", rest))
     rest = rest.replace("## Dual picture\n", f"{targets}## Dual picture\n")
-    return link(f"{intro}\n{table}{conventions}{rest}")
-
-
-def _anchored(heading):
-    return f"({heading[1].lower()})=\n{heading[0]}"
+    return link(f"{intro}\n{table}{rest}")
 
 
 def check_table(checks):
@@ -192,9 +188,10 @@ def gather(notebooks, figures, folder):
     ]:
         with (folder / f"{page}.md").open("a", encoding="utf-8") as file:
             file.write(addition)
-    statements = (DOCS / "statements.md").read_text(encoding="utf-8")
-    page = statements_page(statements, checks, notebook_times(figures / "manifest.json"))
-    (folder / "statements.md").write_text(page, encoding="utf-8")
+    times = notebook_times(figures / "manifest.json")
+    for page in PAGES:
+        text = statements_page(page.read_text(encoding="utf-8"), checks, times)
+        (folder / page.name).write_text(text, encoding="utf-8")
 
 
 def main():

@@ -20,6 +20,8 @@ references = pytest.importorskip("workflow.references")
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# The page of a statement, by the first letter of its key.
+PARTS = {"S": "statements", "D": "statements", "T": "overparameterization"}
 # What a browser fetches without being asked to.
 FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
@@ -118,16 +120,18 @@ def test_every_public_name_has_an_entry(html):
 
 
 def test_every_notebook_and_statement_has_its_place(html):
-    statements, checks = (Page(html / f"{name}.html") for name in ("statements", "checks"))
-    gallery = Page(html / "gallery.html")
+    pages = {name: Page(html / f"{name}.html") for name in (*PARTS.values(), "checks", "gallery")}
+    statements, more, checks, gallery = pages.values()
     for name in NOTEBOOKS:
-        for page in (statements, checks, gallery):
-            assert f"notebooks/{name}.html" in page.links
+        for links in (statements.links | more.links, checks.links, gallery.links):
+            assert f"notebooks/{name}.html" in links
     for check in deepfact.read_checks(ROOT / "figures/statements.csv"):
-        anchor = check.statement.lower()
-        assert f"#{anchor}" in statements.links
-        assert anchor in statements.anchors
-        assert f"statements.html#{anchor}" in checks.links
+        anchor, part = check.statement.lower(), PARTS[check.statement[0]]
+        assert f"#{anchor}" in pages[part].links
+        assert anchor in pages[part].anchors
+        assert f"{part}.html#{anchor}" in checks.links
+    assert {"#t4", "#t15"} <= more.links
+    assert {"t4", "t15"} <= more.anchors
     assert {Path(source).stem for source in gallery.fetched} >= set(NOTEBOOKS)
 
 
@@ -154,8 +158,8 @@ def test_every_figure_has_a_caption():
 
 def test_references_are_those_of_the_bibliography():
     """Written by `make readme`."""
-    text = (ROOT / references.STATEMENTS).read_text(encoding="utf-8")
-    assert references.render(text, ROOT / references.BIBLIOGRAPHY) == text
+    text, *others = ((ROOT / page).read_text(encoding="utf-8") for page in references.PAGES)
+    assert references.render(text, ROOT / references.BIBLIOGRAPHY, others) == text
 
 
 @pytest.mark.parametrize(
@@ -235,7 +239,7 @@ def test_in_chromium_without_network(html, width):
     assert not [url for url in requests if not url.startswith(("file:", "data:"))]
 
 
-SEEN = ["index", "statements", "checks", "rivals", "gallery", "api/flows"]
+SEEN = ["index", "statements", "overparameterization", "checks", "rivals", "gallery", "api/flows"]
 SEEN.append(f"notebooks/{NOTEBOOKS[1]}")  # a formula in its text is wider than a phone
 # What is wider than the window must be inside something that scrolls.
 LAYOUT = """async () => {
