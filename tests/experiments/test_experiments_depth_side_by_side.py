@@ -1,4 +1,4 @@
-"""The experiments of the notebooks 00_tour and 12_depth_side_by_side."""
+"""The experiments of the notebooks 00_tour and 13_depth_side_by_side."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""The experiment of the notebook 09_descent."""
+"""The experiment of the notebook 10_descent."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""The experiment of the notebook 06_measurements."""
+"""The experiment of the notebook 05_measurements."""
 
 import matplotlib.pyplot as plt
 import numpy as np

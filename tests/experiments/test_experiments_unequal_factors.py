@@ -1,37 +1,19 @@
-"""Other initialisations: weights, unequal factors, equality broken."""
+"""The experiment of the notebook 08_unequal_factors."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import deepfact as df
-from deepfact.experiments import (
-    broken_equality,
-    initialisation,
-    signed_weights,
-    two_factors,
-    unequal_factors,
-    weights,
-)
 from deepfact.experiments import plateau as leaving
+from deepfact.experiments import two_factors, unequal_factors
 from deepfact.experiments.tables import groups, select
-from deepfact.experiments.transition_fits import binomial_interval
 
 SYSTEM = {"M": 6, "N": 7, "s": 2, "alpha": 0.1, "seed": 0}
 
 
 def rows_of(claims):
     return [claim.check("08_x") for claim in claims]
-
-
-@pytest.fixture(scope="module")
-def weighted():
-    return weights.measure_weights(10, 20, 6, 0.5, [2, 3], [-2, -8], trials=2, seed=0)
-
-
-@pytest.fixture(scope="module")
-def hard():
-    return weights.measure_hard_start(8, [-40])
 
 
 @pytest.fixture(scope="module")
@@ -57,50 +39,6 @@ def plateau():
 @pytest.fixture(scope="module")
 def losses():
     return unequal_factors.measure_losses(log10_imbalances=[-2, -8], points=30, **SYSTEM)
-
-
-@pytest.fixture(scope="module")
-def deep():
-    return broken_equality.measure_random_factors(6, 12, 2, [1e-1, 1e-3], 2, 0)
-
-
-@pytest.fixture(scope="module")
-def broken():
-    scales = [(2, 1e-8), (3, 1e-3)]
-    return broken_equality.measure_recovery(8, 14, 1, [0.0, 0.5], scales, 2, 0)
-
-
-def test_weights(weighted):
-    assert len(weighted["gap"]) == 2 * 2 * 2
-    assert np.all(weighted["gap"] > -1e-12)
-    assert np.all(weighted["gap"] <= weighted["bound"])
-    two = select(weighted, depth=2)
-    np.testing.assert_allclose(two["to_weighted"], two["to_plain"])
-    small = select(weighted, depth=3, log10_start=-8)
-    assert np.all(small["to_weighted"] < 0.01)
-    assert np.all(small["to_plain"] > 0.01)
-
-
-def test_checks_of_weights(weighted, hard):
-    rows = rows_of(weights.checks(weighted, hard))
-    assert all(row.statement == "S4" and row.holds and row.rival for row in rows)
-    bounded = np.isfinite(select(weighted, depth=2)["bound"]).sum()
-    assert [row.instances for row in rows] == [4, 2, bounded + 1]
-    above = {**weighted, "gap": 1.01 * weighted["bound"]}
-    assert [row.holds for row in rows_of(weights.checks(above, hard))] == [False, True, False]
-    found = weights.checks(
-        {**weighted, "inverse_gap": weighted["gap"], "to_plain": 0.0 * weighted["gap"]},
-        {**hard, "gap": 0.4 * hard["bound"]},
-    )
-    assert all(row.rival_margin > 0 for row in rows_of(found))
-    plain = {**weighted, "to_weighted": weighted["to_plain"]}
-    assert [row.holds for row in rows_of(weights.checks(plain, hard))] == [True, False, True]
-
-
-def test_hard_start_comes_near_to_its_bound(hard):
-    assert np.all(hard["gap"] <= hard["bound"])
-    assert np.all(hard["gap"] >= 0.7 * hard["bound"])
-    assert "0.7" in weights.describe_hard_start(hard)
 
 
 def test_pairs(pairs):
@@ -196,59 +134,13 @@ def test_a_height_that_is_not_reached_is_reached_never():
     assert leaving._first_passage(np.arange(3.0), np.array([0.0, 1.0, 3.0]), 2.0) == 1.5
 
 
-def test_random_factors(deep):
-    assert np.all(deep["excess"] >= -1e-9)
-    assert np.all(deep["excess"] <= deep["certified"])
-    large, small = (select(deep, scale=scale)["certified"] for scale in (1e-1, 1e-3))
-    np.testing.assert_allclose(large / small, 100, rtol=0.3)
-    lines = broken_equality.describe_random_factors(deep).splitlines()
-    assert lines[0].startswith("three random factors")
-    assert len(lines) == 4
-
-
-def test_signed_weighted_minimiser_leaves_out_infinite_weights():
-    A, y = np.array([[1.0, 1.0]]), np.array([-1.0])
-    x, value = signed_weights.signed_weighted_minimiser(A, y, np.ones(2), np.array([np.inf, 3.0]))
-    np.testing.assert_allclose(x, [0.0, -1.0])
-    assert value == pytest.approx(3.0)
-
-
-def test_recovery(broken):
-    three, two = select(broken, depth=3), select(broken, depth=2)
-    assert np.array_equal(three["found"], three["predicted"])
-    assert np.array_equal(two["found"], two["predicted"])
-    counts = np.array([rows["found"].sum() for _, rows in groups(two, "spread")])
-    low, high = binomial_interval(counts, 2, method="wilson")
-    assert np.all((low >= 0) & (low <= counts / 2) & (counts / 2 <= high))
-    lines = broken_equality.describe_recovery(broken).splitlines()
-    assert lines[0].split() == ["recovered,", "of", "2", "L", "=", "2", "L", "=", "3"]
-    assert [line.split()[0] for line in lines[2:]] == ["0", "0.5"]
-    assert all(line.endswith(" 4 of 4") for line in lines[2:])
-
-
-def test_checks_of_broken_equality(deep, broken):
-    rows = rows_of(broken_equality.checks(deep, broken))
-    assert [(row.instances, row.worst_margin >= 0) for row in rows] == [(4, True), (8, True)]
-    assert rows[0].rival_margin < 0
-    table = {**broken, "plain": np.where(broken["trial"] == 0, ~broken["found"], broken["found"])}
-    assert rows_of(broken_equality.checks(deep, table))[1].rival_margin == pytest.approx(-0.4)
-    wrong = broken_equality.checks(
-        {**deep, "excess": 1.01 * deep["certified"]}, {**broken, "found": ~broken["found"]}
-    )
-    assert not any(row.holds for row in rows_of(wrong))
-
-
-def test_figure_and_its_data(weighted, losses, plateau, deep, broken):
-    tables = weighted, losses, plateau, deep, broken
-    drawn = initialisation.figure(*tables)
-    data = initialisation.figure_data(*tables)
+def test_figure_and_its_data(losses, plateau):
+    drawn = unequal_factors.figure(losses, plateau)
+    data = unequal_factors.figure_data(losses, plateau)
     try:
-        assert len(drawn.axes) == 6
-        assert list(dict.fromkeys(data["panel"])) == [
-            "weighted gap", "distance", "plateau", "sign change", "random factors",
-            "broken identity",
-        ]  # fmt: skip
-        shown = drawn.axes[2].lines[0]
+        assert len(drawn.axes) == 2
+        assert list(dict.fromkeys(data["panel"])) == ["plateau", "sign change"]
+        shown = drawn.axes[0].lines[0]
         first = select(data, panel="plateau", series="u1/u2 - 1 = 10^-2")
         assert np.array_equal(shown.get_ydata(), first["y"])
     finally:
