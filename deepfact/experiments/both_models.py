@@ -114,7 +114,7 @@ def measure_gaps(
 
 def _gaps(problem, case, depths, scales, eps):
     """Return the rows of one instance and model at the scales, and those at the wanted gaps."""
-    best = basis_pursuit(problem, nonnegative=not case["signed"])
+    best = basis_pursuit(problem, signed=case["signed"])
     if not best.success:
         raise RuntimeError(f"no certified value of basis pursuit: {best.message}")
     grid, wanted = [], []
@@ -137,7 +137,7 @@ def _rows(problem, Q, case, scales, eps):
     """Return the same of one depth, before the interval of Q is known."""
     L, N, signed = case["depth"], case["N"], case["signed"]
     at_scale = np.log(scales * Q) / L
-    at_eps = [theory.log_init_scale_bound(Q, each * Q, N, L, signed=signed) for each in eps]
+    at_eps = [theory.init_scale_bound(Q, each * Q, N, L, signed=signed, log=True) for each in eps]
     tried = [log_alpha >= SMALLEST_LOG_ALPHA for log_alpha in at_eps]
     wanted = [log_alpha for log_alpha, found in zip(at_eps, tried, strict=True) if found]
     models = [
@@ -238,7 +238,7 @@ def describe(tables: dict[str, dict[str, np.ndarray]]) -> str:
         line = " {:10s} {:3d}  {:3d}  {:3d}".format(*case)
         for signed in MODELS.values():
             own = select(rows, signed=signed)
-            threshold = theory.recovery_threshold(case[3], case[2], nonnegative=not signed)
+            threshold = theory.recovery_threshold(case[3], case[2], signed=signed)
             margins = (np.min(1 - own["gap"] / own[bound]) for bound in ("guarantee", "bound"))
             line += "   ({:5.1f})   {:5.2f} {:5.2f}  ".format(threshold, *margins)
         lines.append(line.rstrip())

@@ -15,8 +15,8 @@ from deepfact.experiments.transition_fits import binomial_interval
 from deepfact.experiments.two_factors import single_products
 from deepfact.figures import figure_style
 from deepfact.problem import gaussian_problem
-from deepfact.rates import single_product_weights
 from deepfact.statuses import require
+from deepfact.theory import single_product_weights
 
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
 

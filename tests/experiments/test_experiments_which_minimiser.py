@@ -52,7 +52,7 @@ def test_limits_lie_where_predicted_on_the_segment():
 @pytest.mark.parametrize("signed", [False, True])
 def test_face_holds_minimisers_only(signed):
     problem, face = integer_problem(4, 10, 2, signed, seed=1)
-    best = df.basis_pursuit(problem, nonnegative=not signed)
+    best = df.basis_pursuit(problem, signed=signed)
     assert face.dimension >= 1
     assert problem.A @ face.directions == pytest.approx(0, abs=1e-12)
     for depth in DEPTHS:
