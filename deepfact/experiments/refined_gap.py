@@ -8,6 +8,7 @@ from scipy.linalg import null_space
 from deepfact.deep_factorization import DeepFactorization, deformed_exponent
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
+from deepfact.theory import Asymptote
 
 
 def measured_gap(
@@ -102,6 +103,55 @@ def log_late_rate_near_minimiser(
     # The least singular value of the square root, so that no digit is lost by squaring.
     size = np.linalg.svd(np.sqrt(slope)[:, None] * B, compute_uv=False)[-1]
     return float(model.log_rate) + log_unit + 2 * float(np.log(size))
+
+
+def neglected_share(
+    problem: Problem, asymptote: Asymptote, log_alpha: float, signed: bool
+) -> float:
+    """Return the share of the gap that the asymptote at depth 2 leaves out, to first order.
+
+    The asymptote counts the entries at which the certificate is largest, and these determine the
+    dual variable. Each other entry off the support is then known too, and adds
+    abs(x_i) (1 - abs(rho_i)) to the gap; what it changes of the first ones cancels to this order.
+
+    Parameters
+    ----------
+    problem : Problem
+        With its signal ``x_true``, the minimiser.
+    asymptote : Asymptote
+        From `first_order_correction` at depth 2.
+    log_alpha : float
+        Natural logarithm of the init scale.
+    signed : bool
+        Signed or positive model.
+
+    Returns
+    -------
+    float
+        Their sum over the gap of the asymptote. Where it is not small, nothing is neglected
+        rightly: the asymptote is not reached.
+
+    Notes
+    -----
+    Statement S7 of ``docs/statements.md``.
+    """
+    A, x = problem.dense(), problem.x_true
+    counted = (x != 0) | (asymptote.direction != 0)
+    log_a = 2 * log_alpha
+    # log(|x_i|/a) with the sign of 2 w_i, on the entries that the asymptote counts.
+    leading = np.where(x != 0, x, asymptote.direction)[counted]
+    sizes = np.where(x != 0, 0.0, asymptote.exponent * log_alpha)[counted]
+    signs = np.sign(leading) if signed else 1.0
+    twice_w = signs * (np.log(np.abs(leading)) + sizes - log_a)
+    nu = np.linalg.lstsq(A[:, counted].T, twice_w, rcond=None)[0]
+    # Entries that are zero in every feasible signal have the certificate -inf and no part in gaps.
+    left_out = ~counted & np.isfinite(asymptote.certificate)
+    others, rho = A[:, left_out].T @ nu, asymptote.certificate[left_out]
+    if signed:
+        others, rho = np.abs(others), np.abs(rho)
+    log_gap = np.log(asymptote.gap_coefficient) + asymptote.exponent * log_alpha
+    with np.errstate(under="ignore", over="ignore"):
+        return float(np.sum(np.exp(others + log_a - log_gap) * (1 - rho)))
 
 
 def _entries_off_support(problem, x, certificate, model):
