@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from deepfact.experiments.tables import groups, join, select
 from deepfact.figures import OKABE_ITO, figure_style
@@ -101,6 +101,8 @@ def _draw_orders(axis: Axes, orders: dict[str, np.ndarray]) -> None:
         )
     axis.plot(steps, 0.4 * errors[-1] * steps / steps[-1], color="0.5", lw=0.8, label="slope 1")
     axis.set(xscale="log", yscale="log", xlabel="step size", ylabel="relative distance to the flow")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_title("descent follows the flow, order 1")
     axis.legend()
