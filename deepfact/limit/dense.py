@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.certificate import Answer, LimitResult, interior_answer, judge
 from deepfact.limit.dual_newton import dual_newton
 from deepfact.limit.interior_point import interior_point
@@ -56,18 +55,18 @@ class ScaledProblem:
     consistent: bool
     image: np.ndarray
 
-    def log_product(self, model: DeepFactorization):
+    def log_product(self, model: MirrorMap):
         """Return log a of the scaled signal."""
         shift = self.exponent * np.log(2.0)
         if np.all(self.d == 1):
             return model.log_product + shift
         return model.log_product - np.log(self.d) + shift
 
-    def log_rate(self, model: DeepFactorization):
+    def log_rate(self, model: MirrorMap):
         """Return log k of the scaled signal."""
         return model.log_rate if np.all(self.d == 1) else model.log_rate - np.log(self.d)
 
-    def rate(self, model: DeepFactorization):
+    def rate(self, model: MirrorMap):
         """Return k divided by its largest entry."""
         log_rate = np.asarray(self.log_rate(model))
         return np.exp(log_rate - log_rate.max())
@@ -241,7 +240,7 @@ def _by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answ
     if model.deformation:  # the dual variable must hold every slack
         w = scaled.A.T @ (scaled.r * scaled.rows.extend(eta))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            slack = 1 - model.deformation * np.exp(model.log_rate) * (  # type: ignore[attr-defined]
+            slack = 1 - model.deformation * np.exp(model.log_rate) * (
                 w if model.positive else np.abs(w)
             )
         converged = converged and bool(np.min(slack) > _HELD)

@@ -31,7 +31,9 @@ FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 STRANGERS = {
     # The risk of a flow is a function of its mirror map, whichever that is.
     "theory": {"dynamics", "limit", "recovery", "experiments", "deep_factorization"},
-    "limit": {"theory", "dynamics", "l1_minimisation"},
+    # Maps are asked what they can do, not which they are.
+    "limit": {"theory", "dynamics", "l1_minimisation", "deep_factorization"},
+    "divergence": {"deep_factorization"},
     "l1_minimisation": {"limit", "dynamics", "theory", "deep_factorization"},
 }
 
