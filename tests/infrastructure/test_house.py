@@ -31,9 +31,7 @@ FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 STRANGERS = {
     # The risk of a flow is a function of its mirror map, whichever that is.
     "theory": {"dynamics", "limit", "recovery", "experiments", "deep_factorization"},
-    # Maps are asked what they can do, not which they are.
-    "limit": {"theory", "dynamics", "l1_minimisation", "deep_factorization"},
-    "divergence": {"deep_factorization"},
+    "limit": {"theory", "dynamics", "l1_minimisation"},
     "l1_minimisation": {"limit", "dynamics", "theory", "deep_factorization"},
 }
 
@@ -171,6 +169,20 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.split() == []
+
+
+def test_maps_are_asked_what_they_can_do():
+    """Only what needs the factors themselves knows the class that has them."""
+    rooms = [name for name in MODULES if room_of(name) in ("limit", "divergence", "dynamics")]
+    assert len(rooms) > 20
+    knows = {
+        name
+        for name in rooms
+        if any("DeepFactorization" in names for _, names in imports_of(MODULES[name]))
+    }
+    assert knows == {
+        f"dynamics.{name}" for name in ("factor_flow", "gradient_descent", "near_limit")
+    }
 
 
 def test_older_names_are_for_others():
