@@ -55,7 +55,8 @@ def _citation(match):
 
 
 def notebook_page(path):
-    """Read an executed notebook; link its text, and fold the cells with its parameters."""
+    """Read an executed notebook; link its text, describe its figure, fold its parameters."""
+    description = alternative(path.stem)
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -64,6 +65,8 @@ def notebook_page(path):
         for tag in PARAMETERS.keys() & set(cell.metadata.get("tags", [])):
             cell.metadata.tags.append("hide-input")
             cell.metadata["mystnb"] = {"code_prompt_show": PARAMETERS[tag]}
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            cell.metadata["mystnb"] = {"image": {"alt": description}}
     name = path.stem
     first = notebook.cells[0]
     heading, _, rest = first.source.partition("\n")
@@ -74,6 +77,11 @@ def notebook_page(path):
     )
     first.source = f"{heading}\n\n{files}\n{rest}"
     return notebook
+
+
+def alternative(name):
+    """Return the caption of a notebook's figure in one line, for those who cannot see it."""
+    return " ".join((DOCS / f"captions/{name}.rst").read_text(encoding="utf-8").split())
 
 
 def statements_page(text, checks, times):
@@ -133,14 +141,21 @@ def check_table(checks):
 
 
 def rival_table(checks):
-    """Write the table of the rivals: what the data would have to say, and what they say."""
-    lines = ["| key | wrong statement | refuted by | its margin |", "|---|---|---|---:|"]
+    """Write the table of the rivals: what is claimed, what would be wrong, what refutes it."""
+    lines = [
+        "| key | claim | wrong statement | refuted by | its margin |",
+        "|---|---|---|---|---:|",
+    ]
     for check in checks:
         if check.rival is not None:
-            rival = _plain(check.rival).replace("|", r"\|")
+            claim, rival = (
+                _plain(text.partition("; margin:")[0]).replace("|", r"\|")
+                for text in (check.claim, check.rival)
+            )
             refuted = f"`{check.notebook}`, {check.instances} instances"
             lines.append(
-                f"| **{check.statement}** | {rival} | {refuted} | {check.rival_margin:.3g} |"
+                f"| **{check.statement}** | {claim} | {rival} | {refuted} "
+                f"| {check.rival_margin:.3g} |"
             )
     return link("\n".join(lines) + "\n")
 
@@ -156,7 +171,8 @@ def gallery(notebooks):
     for name in notebooks:
         caption = (DOCS / f"captions/{name}.rst").read_text(encoding="utf-8").strip()
         entries.append(
-            f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n:alt: {name}\n\n"
+            f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n"
+            f":alt: {alternative(name)}\n\n"
             f"[](notebooks/{name}.ipynb)\n\n{caption}\n"
             f"[PDF](figures/{name}.pdf), [SVG](figures/{name}.svg),"
             f" [data](figures/{name}.csv)\n:::\n"

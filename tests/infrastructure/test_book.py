@@ -31,7 +31,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.anchors, self.links, self.fetched = {""}, set(), set()
+        self.anchors, self.links, self.fetched, self.pictures = {""}, set(), set(), {}
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
@@ -39,6 +39,8 @@ class Page(HTMLParser):
         self.anchors |= {values[key] for key in ("id", "name") if values.get(key)}
         if tag == "a" and values.get("href"):
             self.links.add(values["href"])
+        if tag == "img":
+            self.pictures[values["src"]] = values.get("alt") or ""
         if values.get(FETCHED.get(tag)):
             self.fetched.add(values[FETCHED[tag]])
 
@@ -135,6 +137,16 @@ def test_every_notebook_and_statement_has_its_place(html):
     assert {Path(source).stem for source in gallery.fetched} >= set(NOTEBOOKS)
 
 
+def test_every_picture_says_what_it_shows(html):
+    for path in html.rglob("*.html"):
+        for source, text in Page(path).pictures.items():
+            assert len(text.split()) > 3, f"{path}: {source}"
+    for name in NOTEBOOKS:
+        pictures = Page(html / f"notebooks/{name}.html").pictures
+        caption = (ROOT / f"docs/captions/{name}.rst").read_text(encoding="utf-8")
+        assert [text.split() for text in pictures.values()] == [caption.split()]
+
+
 def test_statement_without_origin_is_named():
     with pytest.raises(ValueError, match="S2"):
         book.statements_page("# T\n\n## Conventions\n\n## S2 A claim\n\nIt holds.\n", [], {})
@@ -143,11 +155,12 @@ def test_statement_without_origin_is_named():
 def test_rivals_are_listed(monkeypatch):
     monkeypatch.chdir(ROOT)
     without = deepfact.Check("S1", "a claim", "00_tour", 3, 0.5)
-    check = deepfact.Check("S2", "a claim", "00_tour", 3, 0.5, "|x|_1 < $2", -0.25)
+    claim = "a claim; margin: its distance"
+    check = deepfact.Check("S2", claim, "00_tour", 3, 0.5, "|x|_1 < $2", -0.25)
     *_, row = book.rival_table([without, check]).splitlines()
     assert row == (
-        r"| [**S2**](#s2) | \|x\|\_1 \< \$2 | [`00_tour`](notebooks/00_tour.ipynb), 3 instances"
-        " | -0.25 |"
+        r"| [**S2**](#s2) | a claim | \|x\|\_1 \< \$2 "
+        "| [`00_tour`](notebooks/00_tour.ipynb), 3 instances | -0.25 |"
     )
     assert len(book.rival_table([without]).splitlines()) == 2
 
@@ -190,8 +203,8 @@ def test_page_of_a_notebook(tmp_path, monkeypatch):
             for tag in ("parameters", "injected-parameters", "other")
         ),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_toy.ipynb")
-    title, *code = book.notebook_page(tmp_path / "00_toy.ipynb").cells
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_tour.ipynb")
+    title, *code = book.notebook_page(tmp_path / "00_tour.ipynb").cells
     assert title.source.startswith("# A title with ℓ₁\n\n[The notebook]")
     assert title.source.endswith("\n\nText:\n\n$$1 +\n1 = 2 .$$\n\nText.")
     assert ["hide-input" in cell.metadata.tags for cell in code] == [True, True, False]
