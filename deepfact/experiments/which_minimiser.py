@@ -17,19 +17,24 @@ from deepfact.experiments.faces import (
     mean_column_position,
     mean_column_problem,
 )
+from deepfact.experiments.singleton_flow import checks as approach_checks
+from deepfact.experiments.singleton_flow import describe_approach, measure_approach
 from deepfact.experiments.singletons import describe_singletons, measure_singletons
 from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.experiments.which_minimiser_figure import figure, figure_data
 from deepfact.limit import flow_limit
 
 __all__ = [
+    "approach_checks",
     "checks",
+    "describe_approach",
     "describe_faces",
     "describe_segment",
     "describe_singletons",
     "figure",
     "figure_data",
     "log_scale",
+    "measure_approach",
     "measure_faces",
     "measure_segment",
     "measure_singletons",
