@@ -15,6 +15,7 @@ from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independen
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
+_DIVERGED = 1e2  # slacks above this: some coordinate may be 0 in every solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,9 +184,25 @@ def dense_limit(
     if nothing or np.array_equal(A @ still, y):
         return judge(scaled, model, Answer(still, np.zeros(len(y)), (), 0, True), "converged")
     result = solve(scaled, model, start)
-    if result.status == "stalled" and model.positive:
-        result = _nonnegative(scaled, model, result)
+    if model.positive and (result.status == "stalled" or _diverges(scaled, model, result)):
+        second = _nonnegative(scaled, model, result)
+        # A limit stands unless it has entries that are proved to be zero in every solution.
+        if result.status in ("stalled", second.status):
+            result = second
     return result
+
+
+def _diverges(scaled: ScaledProblem, model: MirrorMap, result: LimitResult) -> bool:
+    """Tell whether slacks are so large that their rounding is felt on the support.
+
+    They are where a coordinate is 0 in every solution: then the dual variable has no limit.
+    """
+    if not model.deformation:
+        return False
+    with np.errstate(all="ignore"):
+        rate = np.exp(model.log_rate)  # type: ignore[attr-defined]
+        slack = 1 - model.deformation * rate * (scaled.A.T @ result.dual)
+    return not np.max(slack) < _DIVERGED
 
 
 def solve(scaled: ScaledProblem, model: MirrorMap, start: LimitResult | None = None) -> LimitResult:
