@@ -18,9 +18,8 @@ from deepfact.experiments.kernel_and_rich_figure import (
     balls,
     draw_plane,
     draw_shapes,
-    power_of_ten,
 )
-from deepfact.experiments.looks import LOOKS
+from deepfact.experiments.looks import LOOKS, power_of_ten
 from deepfact.experiments.tables import from_rows, groups, join, select, series
 from deepfact.figures import figure_style
 from deepfact.l1_minimisation import basis_pursuit
