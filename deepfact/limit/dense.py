@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.certificate import Answer, LimitResult, interior_answer, judge
 from deepfact.limit.dual_newton import dual_newton
 from deepfact.limit.interior_point import interior_point
@@ -56,18 +55,18 @@ class ScaledProblem:
     consistent: bool
     image: np.ndarray
 
-    def log_product(self, model: DeepFactorization):
+    def log_product(self, model: MirrorMap):
         """Return log a of the scaled signal."""
         shift = self.exponent * np.log(2.0)
         if np.all(self.d == 1):
             return model.log_product + shift
         return model.log_product - np.log(self.d) + shift
 
-    def log_rate(self, model: DeepFactorization):
+    def log_rate(self, model: MirrorMap):
         """Return log k of the scaled signal."""
         return model.log_rate if np.all(self.d == 1) else model.log_rate - np.log(self.d)
 
-    def rate(self, model: DeepFactorization):
+    def rate(self, model: MirrorMap):
         """Return k divided by its largest entry."""
         log_rate = np.asarray(self.log_rate(model))
         return np.exp(log_rate - log_rate.max())
@@ -205,23 +204,8 @@ def solve(scaled: ScaledProblem, model: MirrorMap, start: LimitResult | None = N
     return replace(first, iterations=work)
 
 
-def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
-    """Follow the interior-point path, for maps of deformed-exponential form.
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none).
-
-    Returns
-    -------
-    Answer or None
-        What was found, not judged yet; None for other maps.
-    """
+def _by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
+    """Follow the interior-point path, for maps of deformed-exponential form."""
     if model.deformation is None:
         return None
     guess = None
@@ -250,78 +234,33 @@ def _from_above(scaled, model, guess=None):
     )
 
 
-def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
-    """Take damped Newton steps on the dual, for any map.
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none); not used.
-
-    Returns
-    -------
-    Answer
-        What was found, not judged yet.
-    """
+def _by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
+    """Take damped Newton steps on the dual, for any map."""
     x, eta, work, converged = dual_newton(scaled, model)
     if model.deformation:  # the dual variable must hold every slack
         w = scaled.A.T @ (scaled.r * scaled.rows.extend(eta))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            slack = 1 - model.deformation * np.exp(model.log_rate) * (  # type: ignore[attr-defined]
+            slack = 1 - model.deformation * np.exp(model.log_rate) * (
                 w if model.positive else np.abs(w)
             )
         converged = converged and bool(np.min(slack) > _HELD)
     return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), work, converged)
 
 
-def by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
+def _by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
     """Follow the interior-point path in the signal's own units, where columns were scaled.
 
     Scaled columns have unequal rates, and the path may be lost where these differ by many powers.
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none).
-
-    Returns
-    -------
-    Answer or None
-        What was found, not judged yet; None where it does not apply.
     """
     if model.deformation is None or np.all(scaled.d == 1):
         return None
     rows = scale_problem(scaled.A, scaled.image, columns=False)
-    answer = by_interior_point(rows, model, start)
+    answer = _by_interior_point(rows, model, start)
     return replace(answer, etas=())
 
 
-def by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:  # noqa: ARG001
-    """Take the only solution, where the rank is N (statement S6).
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none); not used.
-
-    Returns
-    -------
-    Answer or None
-        What was found, not judged yet; None where there are other solutions, or this one has an
-        entry that a positive model does not reach.
-    """
+def _by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:  # noqa: ARG001
+    """Take the only solution, where the rank is N (statement S6)."""
     if len(scaled.rows.kept) < scaled.A.shape[1]:
         return None
     x = scaled.signal(scaled.least)
@@ -333,8 +272,9 @@ def by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer
     return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), 1, True)
 
 
-METHODS = (by_uniqueness, by_interior_point, by_unscaled_columns, by_dual_newton)
-"""What `solve` tries, in this order; each returns None where it does not apply."""
+METHODS = (_by_uniqueness, _by_interior_point, _by_unscaled_columns, _by_dual_newton)
+"""What `solve` tries, in this order: functions of the scaled problem, the map and a limit to start
+from (or None), that return an `Answer` which is not judged yet, or None where they do not apply."""
 
 
 def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) -> LimitResult:
