@@ -7,6 +7,7 @@ from scipy.special import ndtr
 
 from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.experiments.transition_fits import (
+    ProbitFit,
     has_transition,
     probit_fit,
     threshold_tolerance,
@@ -24,7 +25,8 @@ GRID_COLUMNS += ("square_law", "square_margin")
 
 
 def _fit(kind, method, N, s, cells):
-    fit = probit_fit(cells["measurements"], cells[method], cells["trials"])
+    counts = cells["measurements"], cells[method], cells["trials"]
+    fit = probit_fit(*counts) if has_transition(*counts) else ProbitFit(*[np.nan] * 4)
     predicted = recovery_threshold(s, N, kind == "nonnegative")
     other = recovery_threshold(s, N, kind != "nonnegative")
     window = recovery_window(s, N, kind == "nonnegative")
@@ -59,7 +61,8 @@ def fit_cuts(tables: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to ndarray
-        A row for each signal and method: ``signal``, ``method``, ``unknowns``, ``nonzeros``,
+        A row for each signal and method, with NaN where the counts determine no curve:
+        ``signal``, ``method``, ``unknowns``, ``nonzeros``,
         ``predicted`` 50 % point and ``window`` (width), ``midpoint``, ``midpoint_error``,
         ``width``, ``width_error`` of `transition_fits.probit_fit`; ``margin``, 1 minus the
         deviation of the midpoint over `transition_fits.threshold_tolerance`; ``other_margin``, the
