@@ -74,8 +74,9 @@ def measure_descents(
     Returns
     -------
     dict of str to ndarray
-        A row for each depth, init scale and problem: ``depth``, ``alpha``, ``trial``; ``found``, the
-        first recorded iteration at which all nonzeros have grown that far (NaN where none is);
+        A row for each depth, init scale and problem: ``depth``, ``alpha``, ``trial``;
+        ``found``, the first recorded iteration at which all nonzeros have grown that far (NaN where
+        none is);
         ``iterations``, the last one, and ``status``; ``error`` and ``limit_error``, relative
         distances of descent and of the flow's limit to the sparse signal; ``fraction``,
         ``tolerance``, ``grown``.

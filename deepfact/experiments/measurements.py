@@ -62,7 +62,7 @@ def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, 
     workers : int, optional
         Processes (default: 1).
     **arguments : object
-        Those of `recovery_table` but ``nonnegative``.
+        Those of `recovery_table` but ``signed``.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, 
         The table of `recovery_table` for each of "signed" and "nonnegative".
     """
     return {
-        kind: recovery_table(nonnegative=kind == "nonnegative", workers=workers, **arguments)
+        kind: recovery_table(signed=kind == "signed", workers=workers, **arguments)
         for kind in KINDS
     }
 

@@ -137,7 +137,7 @@ def _draw_grid(axis: Axes, kind: str, method: str, N: int, rates: dict[str, np.n
     rate = rates["value"].reshape(len(Ms), len(ss))
     image = axis.pcolormesh(Ms, ss, rate.T, cmap="Greys", vmin=0, vmax=1, rasterized=True)
     r = np.linspace(0, N, 201)
-    curve = recovery_threshold(r, N, kind == "nonnegative")
+    curve = recovery_threshold(r, N, signed=kind == "signed")
     axis.plot(curve, r, color=INK["vermillion"], label=r"$N\,\delta(s/N)$")
     title = f"{kind}, {METHODS[method]}, {_power(rates['log10_alpha'][0])}"
     axis.set(xlabel="measurements $M$", ylabel="nonzeros $s$")
@@ -149,8 +149,8 @@ def _draw_grid(axis: Axes, kind: str, method: str, N: int, rates: dict[str, np.n
 def _draw_cut(axis: Axes, kind: str, N: int, rates: dict[str, np.ndarray]) -> None:
     s = int(rates["y"][0])
     M = np.linspace(rates["x"].min(), rates["x"].max(), 200)
-    centre = recovery_threshold(s, N, kind == "nonnegative")
-    sigma = recovery_window(s, N, kind == "nonnegative")
+    centre = recovery_threshold(s, N, signed=kind == "signed")
+    sigma = recovery_window(s, N, signed=kind == "signed")
     axis.plot(M, ndtr((M - centre) / sigma), color="0.5", label="predicted")
     for k, (method, own) in enumerate(groups(rates, "method")):
         color, marker, label = CUT_LOOKS[method]
@@ -178,7 +178,7 @@ def _draw_growth(axis: Axes, points: dict[str, np.ndarray]) -> None:
             own["x"], own["value"], error, fmt=marker, color=color, label=f"{kind}, L = 3"
         )
         s, fine = int(own["y"][0]), np.geomspace(own["x"][0], own["x"][-1], 50)
-        curve = [recovery_threshold(s, int(N), kind == "nonnegative") for N in fine]
+        curve = [recovery_threshold(s, int(N), signed=kind == "signed") for N in fine]
         axis.plot(fine, curve, color=color)
     axis.plot([], [], color="0.3", label=r"lines: $N\,\delta(s/N)$")
     axis.set_xscale("log", base=2)
@@ -196,7 +196,7 @@ def _draw_sparsity(axis: Axes, points: dict[str, np.ndarray]) -> None:
         fitted, earlier = select(own, method="depth_3"), select(own, method="earlier")
         axis.plot(fitted["x"], fitted["value"], marker, color=color, label=f"{kind}, L = 3")
         fine = np.linspace(fitted["x"][0], fitted["x"][-1], 100)
-        axis.plot(fine, recovery_threshold(fine, N, kind == "nonnegative"), color=color)
+        axis.plot(fine, recovery_threshold(fine, N, signed=kind == "signed"), color=color)
         axis.plot(earlier["x"], earlier["value"], ":", color=color, label=f"{kind}, $s^2$ law")
     axis.plot([], [], color="0.3", label=r"lines: $N\,\delta(s/N)$")
     axis.axhline(N, color="0.5", linewidth=0.8)

@@ -89,8 +89,9 @@ def iteration_slopes(descents: dict[str, np.ndarray], largest: float = 0.01) -> 
     -------
     dict of str to ndarray
         A row for each depth and problem: ``depth``, ``trial``; ``slope`` of log iterations until
-        the signal is found in log(1/alpha) between the largest and the least alpha; ``predicted``, of the
-        times of S11 for a product of size 1, and ``other``, the same for the other depth, 2 or 3.
+        the signal is found in log(1/alpha) between the largest and the least alpha;
+        ``predicted``, of the times of S11 for a product of size 1, and ``other``, the same for
+        the other depth, 2 or 3.
     """
 
     def law(depth, alphas):
@@ -136,7 +137,7 @@ def describe_descents(descents: dict[str, np.ndarray]) -> str:
     for depth, alpha, own in groups(descents, "depth", "alpha"):
         stopped = "" if np.all(own["status"] == "converged") else "  (out of iterations)"
         lines.append(
-            f"  {depth:d}  {alpha:<6g} {np.median(own['arrived']):22.0f} "
+            f"  {depth:d}  {alpha:<6g} {np.median(own['found']):45.0f} "
             f"{np.median(own['iterations']):17.0f}   {np.median(own['error']):.1e}   "
             f"{np.median(own['limit_error']):.1e}{stopped}"
         )
@@ -274,7 +275,7 @@ def checks(
         ),
         Claim(
             "S11",
-            "iterations of descent until it has found the signal grow with 1/alpha at L = 3 and with"
+            "iterations of descent until it has found the signal grow like 1/alpha at L = 3, like"
             " log(1/alpha) at L = 2: |slope of logarithms - predicted| (margin: 0.1 - this)",
             0.1 - np.abs(slopes["slope"] - slopes["predicted"]),
             "each depth by the law of the other",

@@ -27,9 +27,9 @@ GRID_COLUMNS += ("square_law", "square_margin")
 def _fit(kind, method, N, s, cells):
     counts = cells["measurements"], cells[method], cells["trials"]
     fit = probit_fit(*counts) if has_transition(*counts) else ProbitFit(*[np.nan] * 4)
-    predicted = recovery_threshold(s, N, kind == "nonnegative")
-    other = recovery_threshold(s, N, kind != "nonnegative")
-    window = recovery_window(s, N, kind == "nonnegative")
+    predicted = recovery_threshold(s, N, signed=kind == "signed")
+    other = recovery_threshold(s, N, signed=kind != "signed")
+    window = recovery_window(s, N, signed=kind == "signed")
     cone = np.sqrt(window**2 + 2 * predicted)
     tolerance = threshold_tolerance(fit.midpoint_error)
     return {
@@ -199,7 +199,7 @@ def chi_square(cut: dict[str, np.ndarray], kind: str, method: str, widening: flo
         p = Phi((M - N delta(s/N))/sigma).
     """
     N, s = int(cut["unknowns"][0]), int(cut["nonzeros"][0])
-    sigma = widening * recovery_window(s, N, kind == "nonnegative")
-    z = (cut["measurements"] - recovery_threshold(s, N, kind == "nonnegative")) / sigma
+    sigma = widening * recovery_window(s, N, signed=kind == "signed")
+    z = (cut["measurements"] - recovery_threshold(s, N, signed=kind == "signed")) / sigma
     chance, count = ndtr(z), cut["trials"]
     return float(np.sum((cut[method] - count * chance) ** 2 / (count * chance * ndtr(-z))))

@@ -1,4 +1,4 @@
-"""The experiment of the notebook 06_measurements."""
+"""The experiment of the notebook 05_measurements."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -109,8 +109,8 @@ def test_rivals_are_refuted_where_there_are_instances_enough(tables, scales):
         chance = np.array(
             [
                 ndtr(
-                    (M - recovery_threshold(k, n, kind != "signed"))
-                    / max(recovery_window(k, n, kind != "signed"), 1e-9)
+                    (M - recovery_threshold(k, n, signed=kind == "signed"))
+                    / max(recovery_window(k, n, signed=kind == "signed"), 1e-9)
                 )
                 if part != "grid" or k <= M
                 else 0.0
