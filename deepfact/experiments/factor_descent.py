@@ -80,6 +80,11 @@ def measure_descents(
         ``iterations``, the last one, and ``status``; ``error`` and ``limit_error``, relative
         distances of descent and of the flow's limit to the sparse signal; ``fraction``,
         ``tolerance``, ``grown``.
+
+    Raises
+    ------
+    RuntimeError
+        If a limit is not found.
     """
     rows = []
     for trial, stream in enumerate(np.random.SeedSequence(seed).spawn(trials)):
@@ -205,6 +210,11 @@ def measure_momentum(
         ``friction``, ``step``, ``iterations``, ``alpha``; ``gap``, the mean of
         norm(x, 1)/Q - 1 over the problems; ``change``, the mean relative distance to the signals
         of the friction before (NaN for the first).
+
+    Raises
+    ------
+    RuntimeError
+        If a run of `heavy_ball` does not come to rest, or a linear program is not solved.
     """
     streams = np.random.SeedSequence(seed).spawn(trials)
     problems = [gaussian_problem(*size, seed=stream) for stream in streams]
