@@ -135,7 +135,7 @@ def describe_descents(descents: dict[str, np.ndarray]) -> str:
         "    to the end   error     error of the limit",
     ]
     for depth, alpha, own in groups(descents, "depth", "alpha"):
-        stopped = "" if np.all(own["status"] == "converged") else "  (out of iterations)"
+        stopped = "" if np.all(own["status"] == "converged") else "  (some out of iterations)"
         lines.append(
             f"  {depth:d}  {alpha:<6g} {np.median(own['found']):45.0f} "
             f"{np.median(own['iterations']):17.0f}   {np.median(own['error']):.1e}   "

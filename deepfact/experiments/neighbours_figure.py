@@ -97,20 +97,24 @@ def figure(
     drawing, axes = plt.subplots(3, 3, figsize=(7.4, 7.6))
     N, s, alpha = (methods[name][0] for name in ("unknowns", "nonzeros", "alpha"))
     _draw_methods(axes[0, 0], select(data, panel="methods"), alpha)
-    axes[0, 0].axvline(recovery_threshold(s, N), color="0.5", linewidth=0.8)
+    line = {"color": "0.5", "linewidth": 0.8, "label": r"$N\,\delta(s/N)$"}
+    axes[0, 0].axvline(recovery_threshold(s, N), **line)
     axes[0, 0].set_title(f"$N={N}$, $s={s}$", fontsize=8)
     _draw_designs(axes[0, 1], select(data, panel="designs"))
     axes[0, 1].set_title(
         f"correlation {designs['correlation'][0]:g}, L = 3, {power(alpha)}", fontsize=8
     )
-    axes[0, 1].axvline(recovery_threshold(s, N), color="0.5", linewidth=0.8)
+    axes[0, 1].axvline(recovery_threshold(s, N), **line)
+    axes[0, 1].legend(loc="upper left", fontsize=6)
     handles, names = axes[0, 0].get_legend_handles_labels()
     axes[0, 2].axis("off")
-    axes[0, 2].legend(handles, names, loc="upper left", title="left", fontsize=7)
+    axes[0, 2].legend(handles, names, loc="upper left", title="top left", fontsize=7)
     for axis, depth in zip(axes[1, :2], (2, 3), strict=True):
         N, s = scales["unknowns"][0], scales["nonzeros"][0]
         image = _draw_scales(axis, select(data, panel=f"scales, L = {depth}"))
-        axis.axvline(recovery_threshold(s, N), color=OKABE_ITO["vermillion"])
+        line = {"color": OKABE_ITO["vermillion"], "label": r"$N\,\delta(s/N)$"}
+        axis.axvline(recovery_threshold(s, N), **line)
+        axis.legend(loc="upper left", fontsize=6)
         axis.set_title(f"flow, L = {depth}, $N={N}$, $s={s}$", fontsize=8)
     drawing.colorbar(image, ax=axes[1, 1], label="recovery rate")
     _draw_errors(axes[1, 2], data)
@@ -139,11 +143,18 @@ def power(alpha: float) -> str:
 def _draw_methods(axis: Axes, rates: dict[str, np.ndarray], alpha: float) -> None:
     labels = {"flow": f"flow, L = 3, {power(alpha)}", "lasso": "lasso (FISTA)"}
     for (method, own), (color, line, marker) in zip(groups(rates, "series"), LOOKS, strict=True):
-        label = labels.get(method, method)
+        around = method == "flow"  # on top of basis pursuit: a ring around its marker
         axis.plot(
-            own["x"], own["y"], marker=marker, linestyle=line, color=color, label=label,
-            markersize=4, markerfacecolor="none" if method == "flow" else color,
-        )  # fmt: skip
+            own["x"],
+            own["y"],
+            marker=marker,
+            linestyle=line,
+            color=color,
+            label=labels.get(method, method),
+            markersize=8 if around else 4,
+            markerfacecolor="none" if around else color,
+            zorder=3 if around else 2,
+        )
     axis.set(xlabel="measurements $M$", ylabel="recovery rate")
 
 
@@ -155,9 +166,8 @@ def _draw_designs(axis: Axes, rates: dict[str, np.ndarray]) -> None:
         axis.plot(own["x"], own["y"], linestyle=line, color=color, label=place)
         axis.plot(exact["x"], exact["y"], marker, color=color, markersize=4)
     axis.plot([], [], "ko", markersize=4, label="markers: basis pursuit")
-    axis.set(xlabel="measurements $M$", ylabel="recovery rate", ylim=(-0.04, 1.6))
+    axis.set(xlabel="measurements $M$", ylabel="recovery rate", ylim=(-0.04, 1.75))
     axis.set_yticks([0, 0.5, 1])
-    axis.legend(loc="upper left", fontsize=6)
 
 
 def _draw_scales(axis: Axes, rates: dict[str, np.ndarray]):
@@ -197,7 +207,9 @@ def _draw_iterations(axis: Axes, data: dict[str, np.ndarray]) -> None:
         )  # fmt: skip
     axis.set(xlabel=r"init scale $\alpha$", ylabel="iterations")
     axis.set_title("iterations of descent", fontsize=8)
-    axis.legend(loc="best", fontsize=6)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high * (high / low) ** 0.5)
+    axis.legend(loc="upper right", fontsize=6)
 
 
 def _draw_momentum(axis: Axes, data: dict[str, np.ndarray], alpha: float) -> None:
