@@ -153,7 +153,7 @@ def heavy_ball(
     Raises
     ------
     RuntimeError
-        If the largest number of steps is not enough.
+        If the largest number of steps is not enough, or the iterates leave every bound.
 
     Notes
     -----
@@ -168,6 +168,8 @@ def heavy_ball(
     for iteration in range(max_iterations + 1):
         x = factors[0] ** 2 - factors[1] ** 2
         rest = (A @ x[:, :, None])[:, :, 0] - y
+        if not np.max(np.abs(rest)) <= 1e6 * np.max(size):  # NaN too
+            raise RuntimeError(f"step {step:g} diverged with momentum {momentum:g}")
         still = np.max(np.abs(change)) <= tolerance
         if iteration and still and np.all(np.linalg.norm(rest, axis=1) <= tolerance * size):
             return x, iteration

@@ -186,6 +186,8 @@ def _draw_growth(axis: Axes, points: dict[str, np.ndarray]) -> None:
     axis.set(xlabel="unknowns $N$", ylabel="50 % point $M$")
     scale = _power(points["log10_alpha"][0])
     axis.set_title(f"as $N$ grows, $s={s}$, {scale}", fontsize=8)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.3 * (high - low))
     axis.legend(loc="upper left", fontsize=6)
 
 

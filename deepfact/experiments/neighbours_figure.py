@@ -114,7 +114,7 @@ def figure(
         image = _draw_scales(axis, select(data, panel=f"scales, L = {depth}"))
         line = {"color": OKABE_ITO["vermillion"], "label": r"$N\,\delta(s/N)$"}
         axis.axvline(recovery_threshold(s, N), **line)
-        axis.legend(loc="upper left", fontsize=6)
+        axis.legend(loc="upper right", fontsize=6)
         axis.set_title(f"flow, L = {depth}, $N={N}$, $s={s}$", fontsize=8)
     drawing.colorbar(image, ax=axes[1, 1], label="recovery rate")
     _draw_errors(axes[1, 2], data)

@@ -110,6 +110,8 @@ def test_heavy_ball_without_momentum_is_descent():
     np.testing.assert_allclose(run.x[-1], x[0], atol=1e-12)
     with pytest.raises(RuntimeError, match="not at rest"):
         heavy_ball([problem], 0.1, 0.05, 0.0, max_iterations=5)
+    with pytest.raises(RuntimeError, match="step 9 diverged"):
+        heavy_ball([problem], 0.1, 9.0, 0.5)
 
 
 def test_iterations_follow_the_times_of_s11(tables):
