@@ -15,7 +15,7 @@ from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independen
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
-_DIVERGED = 1e2  # slacks above this: some coordinate may be 0 in every solution
+_DIVERGED = 1e6  # slacks above this: some coordinate may be 0 in every solution
 
 
 @dataclass(frozen=True, eq=False)
