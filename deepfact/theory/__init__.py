@@ -4,6 +4,14 @@ Nothing here knows the dynamics: the inputs are the data, a minimiser, or number
 """
 
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
+from deepfact.theory.balance import imbalance_factors, imbalances, layer_balance_gain
+from deepfact.theory.deep_linear import (
+    balanced_limit,
+    condition_with_depth,
+    end_to_end_curl,
+    end_to_end_dual,
+    end_to_end_velocity,
+)
 from deepfact.theory.imbalance import sign_change_time, single_product_weights
 from deepfact.theory.l1_gap import (
     guaranteed_gap,
@@ -50,17 +58,25 @@ __all__ = [
     "EffectiveRanks",
     "FlowRisk",
     "RidgeRisk",
+    "balanced_limit",
+    "condition_with_depth",
     "descent_damping",
     "effective_penalty",
     "effective_ranks",
+    "end_to_end_curl",
+    "end_to_end_dual",
+    "end_to_end_velocity",
     "escape_time",
     "first_order_correction",
     "flow_risk",
     "guaranteed_gap",
+    "imbalance_factors",
+    "imbalances",
     "init_scale_bound",
     "l1_error_exponent",
     "l1_gap_bound",
     "l1_gap_bound_sharp",
+    "layer_balance_gain",
     "least_squares_risk",
     "log_escape_time",
     "log_init_scale_bound",
