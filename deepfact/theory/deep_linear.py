@@ -21,16 +21,16 @@ def end_to_end_velocity(w: np.ndarray, gradient: np.ndarray, depth: int) -> np.n
 
     Parameters
     ----------
-    w : array_like of shape (d,)
-        The end-to-end vector, not zero unless K = 1.
-    gradient : array_like of shape (d,)
+    w : array_like of shape (d,) or (P, d)
+        The end-to-end vector, not zero unless K = 1, or P of them.
+    gradient : array_like of the same shape
         g.
     depth : int
         Number K >= 1 of layers.
 
     Returns
     -------
-    ndarray of shape (d,)
+    ndarray of the same shape
         w'.
 
     Raises
@@ -42,10 +42,10 @@ def end_to_end_velocity(w: np.ndarray, gradient: np.ndarray, depth: int) -> np.n
     -----
     Statement T2 of ``docs/overparameterization.md``: Arora, Cohen and Hazan (arXiv:1802.06509).
     """
-    w, gradient, depth, size = _point(w, gradient, depth)
+    w, gradient, depth, size = _points(w, gradient, depth)
     if depth == 1:
         return -gradient
-    along = (depth - 1) * (w @ gradient) / size**2
+    along = (depth - 1) * np.sum(w * gradient, axis=-1, keepdims=True) / size**2
     return -(size ** (2 - 2 / depth)) * (gradient + along * w)
 
 
@@ -59,18 +59,18 @@ def end_to_end_curl(
 
     Parameters
     ----------
-    w : array_like of shape (d,)
-        The end-to-end vector, not zero unless K = 1.
-    gradient : array_like of shape (d,)
+    w : array_like of shape (d,) or (P, d)
+        The end-to-end vector, not zero unless K = 1, or P of them.
+    gradient : array_like of the same shape
         g.
-    hessian : array_like of shape (d, d)
+    hessian : array_like of shape (d, d) or (P, d, d)
         H, symmetric.
     depth : int
         Number K >= 1 of layers.
 
     Returns
     -------
-    ndarray of shape (d, d)
+    ndarray of the shape of ``hessian``
         The curl, antisymmetric.
 
     Raises
@@ -82,15 +82,15 @@ def end_to_end_curl(
     -----
     Statement T2 of ``docs/overparameterization.md``.
     """
-    w, gradient, depth, size = _point(w, gradient, depth)
-    hessian = _hessian(hessian, len(w))
+    w, gradient, depth, size = _points(w, gradient, depth)
+    hessian = _hessian(hessian, w.shape)
     if depth == 1:
         return np.zeros_like(hessian)
-    first = np.outer(w, gradient)
-    second = np.outer(hessian @ w, w)
-    power = depth - 3 + 2 / depth
-    field = power * (first - first.T) - (depth - 1) * (second - second.T)
-    return size ** (-2 / depth) * field
+    first = w[..., :, None] * gradient[..., None, :]
+    second = (hessian @ w[..., None]) * w[..., None, :]
+    field = (depth - 3 + 2 / depth) * (first - first.swapaxes(-1, -2))
+    field -= (depth - 1) * (second - second.swapaxes(-1, -2))
+    return size[..., None] ** (-2 / depth) * field
 
 
 def end_to_end_dual(w: np.ndarray, depth: int) -> np.ndarray:
@@ -220,7 +220,7 @@ def condition_with_depth(
     Statement T2 of ``docs/overparameterization.md``.
     """
     minimiser, depth = as_real_array("minimiser", minimiser, ndim=1), as_count("depth", depth, 1)
-    hessian = _hessian(hessian, len(minimiser))
+    hessian = _hessian(hessian, minimiser.shape)
     size = np.abs(minimiser) if diagonal else norm(minimiser)
     if np.min(size) == 0 and depth > 1:
         raise ValueError("minimiser must not be zero")
@@ -235,22 +235,23 @@ def condition_with_depth(
     return float(values[-1] / values[0])
 
 
-def _point(w, gradient, depth):
-    """Check a point, the gradient there and the depth; return them with the point's norm."""
-    w, gradient = as_real_array("w", w, ndim=1), as_real_array("gradient", gradient, ndim=1)
+def _points(w, gradient, depth):
+    """Check points, gradients there and the depth; return them with the points' norms (..., 1)."""
+    w = as_real_array("w", w, ndim=2 if np.ndim(w) == 2 else 1)
+    gradient = as_real_array("gradient", gradient, ndim=w.ndim)
     depth = as_count("depth", depth, minimum=1)
-    if len(w) != len(gradient):
-        raise ValueError(f"gradient must have length {len(w)}, got {len(gradient)}")
-    size = float(norm(w))
-    if size == 0 and depth > 1:
+    if w.shape != gradient.shape:
+        raise ValueError(f"gradient must have the shape {w.shape} of w, got {gradient.shape}")
+    size = norm(w, axis=-1, keepdims=True)
+    if np.min(size) == 0 and depth > 1:
         raise ValueError("w must not be zero")
     return w, gradient, depth, size
 
 
-def _hessian(hessian, d):
-    hessian = as_real_array("hessian", hessian, ndim=2)
-    if hessian.shape != (d, d):
-        raise ValueError(f"hessian must have shape ({d}, {d}), got {hessian.shape}")
-    if np.max(np.abs(hessian - hessian.T)) > 1e-10 * np.max(np.abs(hessian)):
+def _hessian(hessian, shape):
+    hessian = as_real_array("hessian", hessian, ndim=len(shape) + 1)
+    if hessian.shape != (*shape, shape[-1]):
+        raise ValueError(f"hessian must have shape {(*shape, shape[-1])}, got {hessian.shape}")
+    if np.max(np.abs(hessian - hessian.swapaxes(-1, -2))) > 1e-10 * np.max(np.abs(hessian)):
         raise ValueError("hessian must be symmetric")
     return hessian
