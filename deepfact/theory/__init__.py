@@ -13,6 +13,7 @@ from deepfact.theory.deep_linear import (
     end_to_end_velocity,
 )
 from deepfact.theory.imbalance import sign_change_time, single_product_weights
+from deepfact.theory.kernel_regime import kernel_distance_bound
 from deepfact.theory.l1_gap import (
     guaranteed_gap,
     init_scale_bound,
@@ -73,6 +74,7 @@ __all__ = [
     "imbalance_factors",
     "imbalances",
     "init_scale_bound",
+    "kernel_distance_bound",
     "l1_error_exponent",
     "l1_gap_bound",
     "l1_gap_bound_sharp",
