@@ -120,8 +120,8 @@ def measure_limits(
     depths: list[int],
     starts: list[float],
     instances: int,
-    rtol: float,
     seed: int,
+    rtol: float = 1e-13,
 ) -> dict[str, np.ndarray]:
     """Integrate balanced nets to their limits, and find those of diagonal nets of the same depth.
 
@@ -138,10 +138,10 @@ def measure_limits(
         too, coordinate by coordinate.
     instances : int
         Draws.
-    rtol : float
-        Relative tolerance of the integrator.
     seed : int
         Seed.
+    rtol : float, optional
+        Relative tolerance of the integrator (default: 1e-13).
 
     Returns
     -------
@@ -152,6 +152,11 @@ def measure_limits(
         `balanced_limit`; ``euclidean``, to the solution nearest to w_0; ``stationarity``, the part
         of the moved dual variable that A does not see, over the whole; ``euclidean_stationarity``,
         the same for w itself in place of the dual variable.
+
+    Raises
+    ------
+    RuntimeError
+        If a flow does not settle or a limit is not found.
     """
     rows = []
     for draw, stream in enumerate(np.random.SeedSequence(seed).spawn(instances)):

@@ -73,9 +73,9 @@ def measure_rates(
     d: int,
     depths: list[int],
     instances: int,
-    decades: float,
-    offset: float,
     seed: int,
+    decades: float = 18.0,
+    offset: float = 1e-5,
 ) -> dict[str, np.ndarray]:
     """Run gradient descent on the factors near a minimiser, and fit its rate.
 
@@ -90,12 +90,13 @@ def measure_rates(
         Numbers of factors.
     instances : int
         Draws.
-    decades : float
-        Powers of ten by which the loss is to fall by the prediction; their second half is fitted.
-    offset : float
-        Relative size of the disturbance of the factors at the start.
     seed : int
         Seed.
+    decades : float, optional
+        Powers of ten by which the loss is to fall by the prediction (default: 18); their second
+        half is fitted.
+    offset : float, optional
+        Relative size of the disturbance of the factors at the start (default: 1e-5).
 
     Returns
     -------

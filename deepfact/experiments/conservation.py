@@ -34,10 +34,10 @@ def measure_laws(
     N: int,
     depths: list[int],
     weight_decays: list[float],
-    step: float,
     steps: int,
-    batch: int,
     seed: int,
+    step: float = 0.05,
+    batch: int = 2,
 ) -> dict[str, np.ndarray]:
     """Run stochastic gradient descent on L unequal factors; compare the balance with its law.
 
@@ -49,14 +49,14 @@ def measure_laws(
         Numbers L of factors.
     weight_decays : list of float
         lambda of the penalty (lambda/2) sum u_i^2.
-    step : float
-        Step size; small enough for the runs to stay bounded.
     steps : int
         Iterations.
-    batch : int
-        Rows drawn for each step.
     seed : int
         Seed.
+    step : float, optional
+        Step size, small enough for the runs to stay bounded (default: 0.05).
+    batch : int, optional
+        Rows drawn for each step (default: 2).
 
     Returns
     -------
@@ -105,7 +105,7 @@ def measure_laws(
 
 
 def measure_layers(
-    samples: int, shape: list[int], step: float, steps: int, batch: int, seed: int
+    samples: int, shape: list[int], steps: int, seed: int, step: float = 0.05, batch: int = 2
 ) -> dict[str, np.ndarray]:
     """Run stochastic gradient descent on two linear layers; compare the balance with its law.
 
@@ -115,14 +115,14 @@ def measure_layers(
         Number of data (x, y) with y = W x for a normal W.
     shape : list of int
         Outputs, hidden units and inputs.
-    step : float
-        Step size.
     steps : int
         Iterations.
-    batch : int
-        Data drawn for each step.
     seed : int
         Seed.
+    step : float, optional
+        Step size (default: 0.05).
+    batch : int, optional
+        Data drawn for each step (default: 2).
 
     Returns
     -------
@@ -158,35 +158,36 @@ def _layer_balance(inner, outer):
 
 
 def measure_wear(
-    target: float,
-    start: list[float],
-    noise: float,
     step_sizes: list[float],
-    halvings: float,
+    clock: float,
     runs: int,
-    records: int,
     seed: int,
+    target: float = 1.0,
+    start: tuple[float, float] = (2.0, 0.3),
+    noise: float = 1.0,
+    records: int = 13,
 ) -> dict[str, np.ndarray]:
     """Fit x = u v to one number with noisy labels, and watch the balance u^2 - v^2 wear off.
 
     Parameters
     ----------
-    target : float
-        The number y; each step sees y plus a fresh normal error.
-    start : list of float
-        u and v at the start, of different size.
-    noise : float
-        Standard deviation of the labels' errors; a run without noise is added for each step size.
     step_sizes : list of float
         Step sizes eta.
-    halvings : float
+    clock : float
         Length of the runs, as eta^2 noise^2 times the number of steps.
     runs : int
         Independent runs, averaged in log abs(balance).
-    records : int
-        Recorded times.
     seed : int
         Seed.
+    target : float, optional
+        The number y (default: 1); each step sees y plus a fresh normal error.
+    start : tuple of float, optional
+        u and v at the start, of different size (default: 2 and 0.3).
+    noise : float, optional
+        Standard deviation of the labels' errors (default: 1); a run without noise is added for each
+        step size.
+    records : int, optional
+        Recorded times (default: 13).
 
     Returns
     -------
@@ -198,7 +199,7 @@ def measure_wear(
     """
     rows = []
     for eta in step_sizes:
-        last = int(np.ceil(halvings / (eta * noise) ** 2))
+        last = int(np.ceil(clock / (eta * noise) ** 2))
         marks = set(np.unique(np.linspace(0, last, records).astype(int)).tolist())
         for sigma in (0.0, noise):
             rng = np.random.default_rng([seed, round(1e6 * eta)])
@@ -259,7 +260,7 @@ def wear_rates(wear: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def measure_integrators(
-    M: int, N: int, time: float, counts: list[int], seed: int
+    M: int, N: int, counts: list[int], seed: int, time: float = 2.0
 ) -> dict[str, np.ndarray]:
     """Integrate the flow of two unequal factors by four methods; measure the balance's drift.
 
@@ -267,12 +268,12 @@ def measure_integrators(
     ----------
     M, N : int
         Shape of the Gaussian A; the data are those of a normal vector.
-    time : float
-        The end of the integration.
     counts : list of int
         Numbers of steps.
     seed : int
         Seed.
+    time : float, optional
+        The end of the integration (default: 2).
 
     Returns
     -------

@@ -92,16 +92,16 @@ def _draw(samples, d, spread, stream):
 def measure_tuned(
     samples: int,
     d: int,
-    spread: float,
-    start: float,
     powers: list[float],
     depths: list[int],
-    log10_steps: list[float],
-    grid: int,
-    goal: float,
-    most: int,
     instances: int,
     seed: int,
+    spread: float = 3.0,
+    start: float = 0.01,
+    log10_steps: tuple[float, float] = (-4.0, 0.0),
+    grid: int = 34,
+    goal: float = 1e-6,
+    most: int = 50_000,
 ) -> dict[str, np.ndarray]:
     """Count iterations at the best step size of a grid, for each power, depth and draw.
 
@@ -109,26 +109,26 @@ def measure_tuned(
     ----------
     samples, d : int
         Shape of the Gaussian data; labels are exact, A w with a normal vector w.
-    spread : float
-        Columns are scaled from 1 to this.
-    start : float
-        Norm of the end-to-end vector at the start, along A^T y.
     powers : list of float
         Powers p of the loss.
     depths : list of int
         Numbers K of layers, 1 among them.
-    log10_steps : list of float
-        Smallest and largest step size, as log10.
-    grid : int
-        Number of step sizes, log-spaced.
-    goal : float
-        Part of the first loss to reach.
-    most : int
-        Largest number of iterations.
     instances : int
         Draws of the data.
     seed : int
         Seed.
+    spread : float, optional
+        Columns are scaled from 1 to this (default: 3).
+    start : float, optional
+        Norm of the end-to-end vector at the start, along A^T y (default: 0.01).
+    log10_steps : tuple of float, optional
+        Smallest and largest step size, as log10 (default: -4 and 0).
+    grid : int, optional
+        Number of step sizes, log-spaced (default: 34).
+    goal : float, optional
+        Part of the first loss to reach (default: 1e-6).
+    most : int, optional
+        Largest number of iterations (default: 50 000).
 
     Returns
     -------
@@ -164,15 +164,15 @@ def measure_tuned(
 def measure_units(
     samples: int,
     d: int,
-    spread: float,
-    start: float,
     depths: list[int],
     units: list[float],
-    step: float,
-    goal: float,
-    most: int,
     instances: int,
     seed: int,
+    spread: float = 3.0,
+    start: float = 0.1,
+    step: float = 0.3,
+    goal: float = 1e-4,
+    most: int = 200_000,
 ) -> dict[str, np.ndarray]:
     """Count iterations of l2 regression with one step size for all depths, in several units of y.
 
@@ -180,25 +180,25 @@ def measure_units(
     ----------
     samples, d : int
         Shape of the data, drawn as in `measure_tuned`.
-    spread : float
-        Columns are scaled from 1 to this.
-    start : float
-        Norm of the end-to-end vector at the start, in the same units.
     depths : list of int
         Numbers K of layers, 1 among them.
     units : list of float
         Norms of the vector behind the labels, at least two.
-    step : float
-        The step size, as a part of 1/(largest eigenvalue of the Hessian) and over the square of the
-        largest unit, so that every depth is stable.
-    goal : float
-        Part of the first loss to reach.
-    most : int
-        Largest number of iterations.
     instances : int
         Draws of the data.
     seed : int
         Seed.
+    spread : float, optional
+        Columns are scaled from 1 to this (default: 3).
+    start : float, optional
+        Norm of the end-to-end vector at the start, in the same units (default: 0.1).
+    step : float, optional
+        The step size, as a part of 1/(largest eigenvalue of the Hessian) and over the square of the
+        largest unit, so that every depth is stable (default: 0.3).
+    goal : float, optional
+        Part of the first loss to reach (default: 1e-4).
+    most : int, optional
+        Largest number of iterations (default: 200 000).
 
     Returns
     -------

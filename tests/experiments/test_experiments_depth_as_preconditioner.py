@@ -13,21 +13,15 @@ from deepfact.experiments.tables import select
 def tables():
     return {
         "loops": experiment.measure_loops(3, 4, [1, 2, 3], [0.2, 0.5], [2, 4], 1, seed=0),
-        "limits": experiment.measure_limits(
-            2, 4, 2, [2, 3], [1e-2, 1e-3, 1e-4, 1e-5], 1, 1e-13, seed=0
-        ),
+        "limits": experiment.measure_limits(2, 4, 2, [2, 3], [1e-2, 1e-3, 1e-4, 1e-5], 1, seed=0),
         "conditions": experiment.measure_conditions(4, 50.0, [2, 5], 6, seed=0),
-        "rates": experiment.measure_rates(16, 4, [2, 3], 2, 18, 1e-5, seed=0),
-        "tuned": experiment.measure_tuned(
-            60, 6, 3.0, 0.01, [2, 4], [1, 2, 3], [-4, 0], 34, 1e-6, 50_000, 12, seed=0
-        ),
-        "units": experiment.measure_units(
-            60, 6, 3.0, 0.1, [1, 2, 3], [0.25, 4.0], 0.3, 1e-4, 100_000, 1, seed=0
-        ),
-        "laws": experiment.measure_laws(5, 6, [2, 3], [0.0, 0.1], 0.05, 40, 2, seed=0),
-        "layers": experiment.measure_layers(10, [2, 3, 3], 0.05, 40, 3, seed=0),
-        "wear": experiment.measure_wear(1.0, [2.0, 0.3], 1.0, [0.01, 0.03], 1.0, 100, 5, seed=0),
-        "drifts": experiment.measure_integrators(5, 6, 2.0, [128, 256, 512], seed=0),
+        "rates": experiment.measure_rates(16, 4, [2, 3], 2, seed=0),
+        "tuned": experiment.measure_tuned(60, 6, [2, 4], [1, 2, 3], 12, seed=0),
+        "units": experiment.measure_units(60, 6, [1, 2, 3], [0.25, 4.0], 1, seed=0),
+        "laws": experiment.measure_laws(5, 6, [2, 3], [0.0, 0.1], 40, seed=0),
+        "layers": experiment.measure_layers(10, [2, 3, 3], 40, seed=0),
+        "wear": experiment.measure_wear([0.01, 0.03], 1.0, 100, seed=0),
+        "drifts": experiment.measure_integrators(5, 6, [128, 256, 512], seed=0),
     }
 
 
