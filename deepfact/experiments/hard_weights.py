@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.tables import from_rows, groups
+from deepfact.experiments.worst_delta import worst_delta
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
 from deepfact.theory import weighted_l1_gap_bound
@@ -70,20 +70,14 @@ def measure_hard_weights(
             bound /= float(np.exp(unit))
             centre = np.log(bound) - theta * np.log(N) / 2
             grid = centre + np.linspace(-4.0, 4.0, 17)
-            best = int(np.nanargmax([gap(value) for value in grid]))
-            found = minimize_scalar(
-                lambda value, gap=gap: -gap(value),
-                bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
-                method="bounded",
-                options={"xatol": 1e-4},
-            )
+            worst, delta = worst_delta(gap, grid)
             rows.append(
                 {
                     "depth": float(depth),
                     "log10_ratio": float(log10_ratio),
                     "N": N,
-                    "delta": float(np.exp(found.x)),
-                    "gap": -float(found.fun),
+                    "delta": delta,
+                    "gap": worst,
                     "bound": bound,
                 }
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.optimize import minimize_scalar
 
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
@@ -14,6 +13,7 @@ from deepfact.experiments.hard_weights import describe_hard_weights, measure_har
 from deepfact.experiments.looks import LOOKS
 from deepfact.experiments.noise_bound import fixed_signal_bound
 from deepfact.experiments.tables import from_rows, groups, join, select, series
+from deepfact.experiments.worst_delta import worst_delta
 from deepfact.figures import figure_style
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
@@ -170,19 +170,13 @@ def measure_hard_start(
 
         bound = _weighted_bound(Q, 2, log_alpha, log_shape)
         grid = np.log(bound / Q) + np.linspace(-3.0, 1.0, 17)
-        best = int(np.nanargmax([gap(value) for value in grid]))
-        found = minimize_scalar(
-            lambda value, gap=gap: -gap(value),
-            bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
-            method="bounded",
-            options={"xatol": 1e-4},
-        )
+        worst, delta = worst_delta(gap, grid)
         rows.append(
             {
                 "log10_shape": float(log10_shape),
                 "log10_start": float(log10_start),
-                "delta": float(np.exp(found.x)),
-                "gap": -float(found.fun) / Q,
+                "delta": delta,
+                "gap": worst / Q,
                 "bound": bound / Q,
             }
         )
