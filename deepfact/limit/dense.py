@@ -200,7 +200,7 @@ def _diverges(scaled: ScaledProblem, model: MirrorMap, result: LimitResult) -> b
     if not model.deformation:
         return False
     with np.errstate(all="ignore"):
-        rate = np.exp(model.log_rate)  # type: ignore[attr-defined]
+        rate = np.exp(model.log_rate)
         slack = 1 - model.deformation * rate * (scaled.A.T @ result.dual)
     return not np.max(slack) < _DIVERGED
 
