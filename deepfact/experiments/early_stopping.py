@@ -85,8 +85,8 @@ def _errors(noisy, model, before, after):
 
 
 def _crossing(noisy, model, size, before, after):
-    """Return time, error and residual when the residual has fallen to size, in two refinements."""
-    for _ in range(2):
+    """Return time, error and residual when the residual has fallen to size, in three refinements."""
+    for _ in range(3):
         times, error, residual = _errors(noisy, model, before, after)
         # The residual falls; at the ends of the interval it is known to be above and below.
         k = np.clip(np.searchsorted(-residual, -size), 1, len(times) - 1)

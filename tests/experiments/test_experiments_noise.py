@@ -116,7 +116,7 @@ def test_early_stopping(stopped):
         assert stop["discrepancy_time"] > 0
         assert path["residual"][~after].min() >= stop["noise"]
         assert path["residual"][after].max() < stop["noise"]
-        assert stop["discrepancy_residual"] == pytest.approx(stop["noise"], rel=1e-2)
+        assert stop["discrepancy_residual"] == pytest.approx(stop["noise"], rel=1e-4)
         assert stop["discrepancy_residual"] <= stop["noise"]
         assert stop["best_error"] <= path["error"].min()
         assert stop["best_error"] <= stop["discrepancy_error"]
