@@ -85,7 +85,7 @@ def _errors(noisy, model, before, after):
 
 
 def _crossing(noisy, model, size, before, after):
-    """Return time, error and residual when the residual has fallen to size, in three refinements."""
+    """Return time, error and residual where the residual falls to size, in three refinements."""
     for _ in range(3):
         times, error, residual = _errors(noisy, model, before, after)
         # The residual falls; at the ends of the interval it is known to be above and below.
