@@ -19,6 +19,13 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound,
     log_l1_gap_bound_sharp,
 )
+from deepfact.theory.phase_retrieval import (
+    AnchorCone,
+    anchor_cone,
+    phase_max_ratio,
+    phase_max_success,
+    spanning_probability,
+)
 from deepfact.theory.recovery import recovery_threshold, recovery_window
 from deepfact.theory.ridgeless import (
     EffectiveRanks,
@@ -46,10 +53,12 @@ from deepfact.theory.worst_case import (
 )
 
 __all__ = [
+    "AnchorCone",
     "Asymptote",
     "EffectiveRanks",
     "FlowRisk",
     "RidgeRisk",
+    "anchor_cone",
     "descent_damping",
     "effective_penalty",
     "effective_ranks",
@@ -66,6 +75,8 @@ __all__ = [
     "log_init_scale_bound",
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
+    "phase_max_ratio",
+    "phase_max_success",
     "plateau_exponents",
     "proximal_map",
     "recovery_threshold",
@@ -76,6 +87,7 @@ __all__ = [
     "sign_change_time",
     "sign_counterexample",
     "single_product_weights",
+    "spanning_probability",
     "stability_limit",
     "weak_features_risk",
     "weighted_l1_gap_bound",
