@@ -81,7 +81,7 @@ class SaddlePath:
 
         Notes
         -----
-        Statement T8 of ``docs/statements.md``; derived there for depth 2.
+        Statement T8 of ``docs/overparameterization.md``; derived there for depth 2.
         """
         if not self.success:
             raise ValueError(f"the path must be complete for a mask to be final: {self.message}")
@@ -187,9 +187,9 @@ def saddle_path(
 
     Notes
     -----
-    Statement T15 of ``docs/statements.md``: Pesme and Flammarion (arXiv:2304.00488) at depth 2,
-    Zhao, Wang, Yang, Bai and Zhang (arXiv:2607.12332) for deeper ones. Each jump costs a product
-    with A^T and an update of the QR factors of the active columns.
+    Statement T15 of ``docs/overparameterization.md``: Pesme and Flammarion (arXiv:2304.00488) at
+    depth 2, Zhao, Wang, Yang, Bai and Zhang (arXiv:2607.12332) for deeper ones. Each jump costs a
+    product with A^T and an update of the QR factors of the active columns.
 
     Examples
     --------

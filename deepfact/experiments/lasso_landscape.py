@@ -52,8 +52,10 @@ def measure_descents(
 
     Parameters
     ----------
-    M, N, s, share
-        Of `landscape_problem`.
+    M, N, s : int
+        Size and number of nonzeros.
+    share : float
+        lambda, see `landscape_problem`.
     cases : list of [int, float]
         Pairs of depth L and power q.
     log10_scales : list of float
@@ -111,8 +113,10 @@ def measure_saddles(
 
     Parameters
     ----------
-    M, N, s, share
-        Of `landscape_problem`.
+    M, N, s : int
+        Size and number of nonzeros.
+    share : float
+        lambda, see `landscape_problem`.
     points : int
         Number of random sets of columns of each problem, of random sizes up to N/2.
     instances : int

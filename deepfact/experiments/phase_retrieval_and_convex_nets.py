@@ -6,15 +6,14 @@ import numpy as np
 from scipy.special import ndtri
 
 from deepfact.checks import Claim
-from deepfact.experiments.phase_max import (
+from deepfact.experiments.phase_duality import measure_dual_errors, measure_duality
+from deepfact.experiments.phase_retrieval_figure import figure, figure_data
+from deepfact.experiments.phase_success import (
     INSIDE,
     curve_excess,
-    measure_dual_errors,
-    measure_duality,
     measure_success,
     measure_transitions,
 )
-from deepfact.experiments.phase_retrieval_figure import figure, figure_data
 from deepfact.experiments.relu_nets import measure_nets, measure_shares
 from deepfact.experiments.tables import groups, join, select
 

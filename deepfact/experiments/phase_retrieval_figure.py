@@ -38,13 +38,15 @@ def figure_data(
     Parameters
     ----------
     errors : dict
-        Of `phase_max.measure_dual_errors`; the first problem is drawn.
+        Of `phase_duality.measure_dual_errors`; the first problem is drawn.
     success, transitions : dict
-        Of `phase_max.measure_success` and `phase_max.measure_transitions`.
-    runs, functions : dict
+        Of `phase_success.measure_success` and `phase_success.measure_transitions`.
+    runs : dict
         Of `relu_nets.measure_nets`; the first data set is drawn.
     shares : dict
         Of `relu_nets.measure_shares`.
+    functions : dict
+        Of `relu_nets.measure_nets`.
 
     Returns
     -------

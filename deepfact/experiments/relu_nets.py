@@ -6,7 +6,7 @@ import numpy as np
 
 from deepfact.experiments.tables import from_rows, groups
 from deepfact.experiments.transition_fits import binomial_interval
-from deepfact.lifting.convex_net import NetOptimum, convex_net, gated_value, net_value, train_nets
+from deepfact.lifting.relu_net import NetOptimum, convex_net, gated_value, net_value, train_nets
 
 __all__ = ["draw_data", "measure_nets", "measure_shares", "start_nets"]
 

@@ -125,6 +125,11 @@ def measure_flows(
         A row for each problem and depth: ``depth``, ``draw``, ``start``; ``norm`` and ``price``,
         the l1 norm and the l_{2/L} price of the limit, relative to the least ones; ``allowed``,
         the bound S3 of the l1 gap over Q.
+
+    Raises
+    ------
+    RuntimeError
+        If a limit is not found.
     """
     rows = []
     for draw, stream in enumerate(np.random.SeedSequence(seed).spawn(instances)):

@@ -4,15 +4,6 @@ Factors and prices, factored least squares, products of matrices, PhaseMax, two-
 statement T1 of ``docs/overparameterization.md``.
 """
 
-from deepfact.lifting.convex_net import (
-    NetOptimum,
-    convex_net,
-    gated_value,
-    largest_activation,
-    net_value,
-    planar_patterns,
-    train_nets,
-)
 from deepfact.lifting.factored_lasso import (
     FactoredLasso,
     balanced_factors,
@@ -33,6 +24,15 @@ from deepfact.lifting.phase_max import (
     signal_from_dual,
 )
 from deepfact.lifting.prices import basic_solutions, factor_price, searched_price
+from deepfact.lifting.relu_net import (
+    NetOptimum,
+    convex_net,
+    gated_value,
+    largest_activation,
+    net_value,
+    planar_patterns,
+    train_nets,
+)
 
 __all__ = [
     "FactoredLasso",

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from deepfact.experiments import phase_retrieval_and_convex_nets as experiment
-from deepfact.experiments.phase_max import curve_excess, probit_midpoint, selected_combination
+from deepfact.experiments.phase_duality import selected_combination
+from deepfact.experiments.phase_success import curve_excess, probit_midpoint
 from deepfact.experiments.tables import select
 from deepfact.lifting import phase_max_problem
 from deepfact.theory import phase_max_success
