@@ -10,10 +10,10 @@ from scipy.optimize import linprog, nnls
 from deepfact.limit.rows import CONSISTENT, row_residual
 
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
-_DIAMETER = 1e-10  # and these, where no other solution is left
-_DENOMINATORS = (10**3, 10**6)  # of entries of an exact certificate
-_EXACT = 10**4  # entries of a matrix up to which one is looked for
-_BITS = 24  # after the point, that entries may have then
+_DIAMETER = 1e-10  # entries below this count as 0 where no other solution is left
+_DENOMINATORS = (10**3, 10**6)  # largest denominators of entries of an exact certificate
+_EXACT = 10**4  # most entries of a matrix for which an exact certificate is looked for
+_BITS = 24  # most bits after the point that its entries may have then
 
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
