@@ -96,7 +96,7 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: MirrorMap) -> Operat
     y : ndarray of shape (M,)
         Measurements in the range of A.
     model : MirrorMap
-        With a deformation or the identity, as a `DeepFactorization` is.
+        With a deformation or the identity, as a `deepfact.DeepFactorization` is.
 
     Returns
     -------
