@@ -20,8 +20,16 @@ METHODS = {"depth_2": "L = 2", "depth_3": "L = 3", "basis_pursuit": "basis pursu
 """Columns of the recovery table whose 50 % points are compared, with their labels."""
 
 
-GRID_COLUMNS = ("signal", "nonzeros", "midpoint", "midpoint_error", "predicted", "margin")
-GRID_COLUMNS += ("square_law", "square_margin")
+GRID_COLUMNS = (
+    "signal",
+    "nonzeros",
+    "midpoint",
+    "midpoint_error",
+    "predicted",
+    "margin",
+    "square_law",
+    "square_margin",
+)
 
 
 def _fit(kind, method, N, s, cells):
