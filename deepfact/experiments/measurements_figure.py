@@ -48,7 +48,7 @@ def figure_data(
         there is none). In "grid" and "cut" x and y are M and s and the value is a rate; in
         "scales", of depth 2 at several init scales, too. In "growth" x and y are N and s and the
         value is a 50 % point, in "sparsity" s and N. In "shift" x is log10 alpha, y is N and the
-        value is in measurements.
+        value is in measurements, with an upper end only where the cut shows the whole shift.
     """
     rows = []
 
@@ -87,8 +87,9 @@ def figure_data(
         store("scales", "signed", "depth_2", *at, rate, scale=log10_alpha)
     store("scales", "signed", "basis_pursuit", *at, own["basis_pursuit"] / own["trials"])
     for kind, log10_alpha, own in groups(scale_shifts(scales), "signal", "log10_alpha"):
-        shift = own["shift"]
-        store("shift", kind, "depth_2", log10_alpha, own["unknowns"], shift, scale=log10_alpha)
+        shift, top = own["shift"], np.where(own["whole"], own["shift"], np.nan)
+        at = log10_alpha, own["unknowns"]
+        store("shift", kind, "depth_2", *at, shift, shift, top, scale=log10_alpha)
     return from_rows(rows)
 
 
@@ -236,8 +237,11 @@ def _draw_shifts(axis: Axes, shifts: dict[str, np.ndarray]) -> None:
     for kind, own in groups(shifts, "signal"):
         color, marker = GROWTH_LOOKS[kind]
         axis.plot(-own["x"], own["value"], marker=marker, color=color, label=f"{kind}, L = 2")
+        least = select(own, where=np.isnan(own["upper"]))
+        axis.plot(-least["x"], least["value"], marker, color=color, markerfacecolor="white")
+    axis.plot([], [], "o", color="0.3", markerfacecolor="white", label="open: at least this")
     axis.axhline(0, color="0.5", linewidth=0.8)
-    axis.set(xlabel=r"$\log_{10}(1/\alpha)$", ylabel="shift of the 50 % point", xscale="log")
+    axis.set(xlabel=r"$\log_{10}(1/\alpha)$", ylabel="shift of the transition", xscale="log")
     axis.set_xticks(-own["x"], [f"{-x:g}" for x in own["x"]])
     axis.minorticks_off()
     N = int(shifts["y"][0])

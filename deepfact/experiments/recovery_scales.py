@@ -131,7 +131,8 @@ def scale_shifts(scales: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     dict of str to ndarray
         A row for each signal and init scale: ``signal``, ``unknowns``, ``nonzeros``,
         ``log10_alpha``, ``instances``; ``differ``, on how many depth 2 and basis pursuit disagree;
-        ``shift``, the area between their recovery curves, in measurements.
+        ``shift``, the area between their recovery curves, in measurements; ``whole``, whether the
+        curves meet where the cut ends: otherwise the shift is at least that area.
     """
     rows = []
     for kind, N, s, log10_alpha, at in groups(
@@ -147,6 +148,7 @@ def scale_shifts(scales: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
                 "instances": int(at["trials"].sum()),
                 "differ": int(at["differ"].sum()),
                 "shift": float(np.trapezoid(lost, at["measurements"])),
+                "whole": bool(lost[-1] <= 0),
             }
         )
     return from_rows(rows)
@@ -174,9 +176,9 @@ def describe_scales(tables: dict[str, dict[str, np.ndarray]], scales: dict[str, 
         lines.append(f"{kind}, N = {N}, s = {s}, {count} instances: L = 2 beside basis pursuit")
         lines += [
             f"  alpha = 1e{log10_alpha:<5g} differs on {differ:3d};"
-            f" transition shifted by {shift:5.1f} measurements"
-            for log10_alpha, differ, shift in zip(
-                own["log10_alpha"], own["differ"], own["shift"], strict=True
+            f" transition shifted by {'' if whole else 'at least '}{shift:.1f} measurements"
+            for log10_alpha, differ, shift, whole in zip(
+                *(own[name] for name in ("log10_alpha", "differ", "shift", "whole")), strict=True
             )
         ]
         cut = select(tables[kind], part="cut")

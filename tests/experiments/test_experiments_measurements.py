@@ -160,6 +160,12 @@ def test_shifts_are_areas_between_the_curves():
     shifts = experiment.scale_shifts(rows)
     np.testing.assert_allclose(shifts["shift"], [0.8, 0])
     np.testing.assert_array_equal(shifts["differ"], [9, 0])
+    np.testing.assert_array_equal(shifts["whole"], [False, True])
+    tables = {"signed": {"part": np.array(["cut"]), "differ_2": np.array([1])}}
+    tables["signed"] |= {"trials": np.array([10]), "log10_alpha_2": np.array([-9.0])}
+    lines = experiment.describe_scales(tables, rows).splitlines()
+    assert "shifted by at least 0.8" in lines[1]
+    assert "shifted by 0.0" in lines[2]
 
 
 def test_slopes_and_grid_follow_counts_that_follow_the_theory():
