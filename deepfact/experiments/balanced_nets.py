@@ -101,7 +101,7 @@ def integrate_layers(
     def settled(_, z):
         return np.linalg.norm(A @ chain(z)[-1][0] - y) - goal
 
-    settled.terminal = True
+    settled.terminal = True  # type: ignore[attr-defined]
     start = np.concatenate([layer.ravel() for layer in layers])
     atol = 1e-3 * rtol * np.abs(start).max()
     path = solve_ivp(

@@ -79,7 +79,8 @@ def _integrals(X, y, p, centre, plane, depth, radius):
     nodes, weights = np.polynomial.legendre.leggauss(RADII)
     r = 0.5 * radius * (nodes + 1)
     inside = (centre + r[:, None, None] * circle).reshape(-1, len(centre))
-    curl = end_to_end_curl(inside, *_derivatives(X, y, p, inside), depth)
+    gradient, hessian = _derivatives(X, y, p, inside)
+    curl = end_to_end_curl(inside, gradient, hessian, depth)
     turning = np.sum((plane[:, 0] @ curl @ plane[:, 1]).reshape(RADII, ANGLES), axis=1)
     return {
         "loop": arc * np.sum(field * tangent),
