@@ -55,11 +55,16 @@ def measure_decay(
         ``signed``, ``draw``, ``depth``, ``alpha``; ``clock``, the guaranteed rate times the time,
         in the positive model half of it, as if its one product gave half of the rate; ``log_loss``,
         the logarithm of the loss over the first.
+
+    Raises
+    ------
+    RuntimeError
+        If a flow is not accurate.
     """
     rows = []
     for draw, stream in enumerate(np.random.SeedSequence(seed).spawn(instances)):
         for signed in (True, False):
-            problem = gaussian_problem(M, N, s, seed=stream, nonnegative=not signed)
+            problem = gaussian_problem(M, N, s, seed=stream, signed=signed)
             for L in depths:
                 for alpha in alphas:
                     rate = guaranteed_rate(problem.dense(), L, alpha) * (1.0 if signed else 0.5)
@@ -202,6 +207,11 @@ def measure_width(
     dict of str to ndarray
         A row for each ratio and draw: ``ratio``, ``draw``; ``rate``, the fitted decrease of
         log(loss) over 8 alpha^2; ``predicted``, which is (sqrt(N/M) - 1)^2.
+
+    Raises
+    ------
+    RuntimeError
+        If a flow is not accurate.
     """
     rows = []
     for k, ratio in enumerate(ratios):

@@ -31,7 +31,6 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound_sharp,
 )
 from deepfact.theory.recovery import recovery_threshold, recovery_window
-from deepfact.theory.relu_kernel import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.ridgeless import (
     EffectiveRanks,
     RidgeRisk,
@@ -50,6 +49,7 @@ from deepfact.theory.time_scales import (
     plateau_exponents,
     stability_limit,
 )
+from deepfact.theory.wide_nets import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.worst_case import (
     worst_case_constant,
     worst_case_gap,

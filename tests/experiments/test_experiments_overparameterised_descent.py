@@ -55,7 +55,7 @@ def test_claims_hold_and_rivals_do_not(tables):
         ("nets", "flipped", lambda own: own["flipped"] * own["width"] ** 0.3, {4}),
         ("nets", "distance", lambda own: own["distance"] * own["width"] ** 0.2, {5, 6}),
         ("nets", "last", lambda own: own["last"] + 0.01, {7}),
-        ("kaczmarz", "exact", lambda own: 1.5 * own["exact"], {9}),
+        ("kaczmarz", "exact", lambda own: 1.5 * own["exact"], {8, 9}),
         ("kaczmarz", "bound", lambda own: own["bound"] ** 4, {8}),
         ("kaczmarz", "mean", lambda own: own["mean"] + 9 * own["error"], {9}),
         ("kaczmarz", "floor", lambda own: 50 * own["floor"], {10}),
