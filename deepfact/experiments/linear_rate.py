@@ -12,7 +12,7 @@ from deepfact.experiments.tables import from_rows, groups
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
 from deepfact.statuses import require
-from deepfact.theory import guaranteed_rate, lazy_distance
+from deepfact.theory import guaranteed_rate, lazy_distance, lazy_distance_correction
 
 __all__ = ["lazy_slopes", "measure_decay", "measure_lazy", "measure_width"]
 
@@ -112,7 +112,7 @@ def measure_lazy(
         A row for each draw, depth and scale: ``excess``, the rate at which the loss decays at the
         limit over the guaranteed one, minus 1; ``moved``, the distance of all 2L factors from their
         start to their limit; ``predicted``, `lazy_distance`; ``deviation``, their relative
-        difference.
+        difference without its sign, and ``correction``, its prediction.
 
     Raises
     ------
@@ -141,6 +141,7 @@ def measure_lazy(
                         "moved": moved,
                         "predicted": predicted,
                         "deviation": abs(moved / predicted - 1),
+                        "correction": lazy_distance_correction(least, L, alpha),
                     }
                 )
     return from_rows(rows)

@@ -23,7 +23,7 @@ from deepfact.theory.l1_gap import (
     sign_counterexample,
     weighted_l1_gap_bound,
 )
-from deepfact.theory.lazy import guaranteed_rate, lazy_distance
+from deepfact.theory.lazy import guaranteed_rate, lazy_distance, lazy_distance_correction
 from deepfact.theory.logarithms import (
     log_escape_time,
     log_init_scale_bound,
@@ -88,6 +88,7 @@ __all__ = [
     "l1_gap_bound_sharp",
     "layer_balance_gain",
     "lazy_distance",
+    "lazy_distance_correction",
     "least_squares_risk",
     "log_escape_time",
     "log_init_scale_bound",

@@ -50,7 +50,8 @@ def test_claims_hold_and_rivals_do_not(tables):
     [
         ("decay", "clock", lambda own: 2 * own["clock"], {0}),
         ("lazy", "excess", lambda own: own["excess"] * own["alpha"], {1}),
-        ("lazy", "deviation", lambda own: own["deviation"] * 1e3, {2}),
+        ("lazy", "correction", lambda own: own["correction"] * 1.05, {2}),
+        ("lazy", "deviation", lambda own: own["deviation"] * own["alpha"], {1}),
         ("width", "rate", lambda own: own["rate"] * own["ratio"] ** 0.5, {3}),
         ("nets", "flipped", lambda own: own["flipped"] * own["width"] ** 0.3, {4}),
         ("nets", "distance", lambda own: own["distance"] * own["width"] ** 0.2, {5, 6}),
