@@ -134,7 +134,7 @@ def speed_checks(
     return [
         Claim(
             "T2",
-            "near a minimiser kappa/K <= kappa' <= K kappa; margin 1e-9 + the smaller ratio - 1",
+            "near a minimiser kappa/K <= kappa' <= K kappa; margin 1e-9 plus the smaller ratio - 1",
             1e-9 + np.minimum(change * K, K / change) - 1,
             "depth only helps: kappa' <= kappa",
             1e-9 + 1 / change - 1,

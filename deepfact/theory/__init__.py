@@ -3,7 +3,6 @@
 Nothing here knows the dynamics: the inputs are the data, a minimiser, or numbers.
 """
 
-from deepfact.theory.arc_cosine import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
 from deepfact.theory.balance import imbalance_factors, imbalances, layer_balance_gain
 from deepfact.theory.deep_linear import (
@@ -24,7 +23,7 @@ from deepfact.theory.l1_gap import (
     sign_counterexample,
     weighted_l1_gap_bound,
 )
-from deepfact.theory.lazy import guaranteed_rate, lazy_distance
+from deepfact.theory.lazy import guaranteed_rate, lazy_distance, lazy_distance_correction
 from deepfact.theory.logarithms import (
     log_escape_time,
     log_init_scale_bound,
@@ -57,6 +56,7 @@ from deepfact.theory.time_scales import (
     plateau_exponents,
     stability_limit,
 )
+from deepfact.theory.wide_nets import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.worst_case import (
     worst_case_constant,
     worst_case_gap,
@@ -97,6 +97,7 @@ __all__ = [
     "l1_gap_bound_sharp",
     "layer_balance_gain",
     "lazy_distance",
+    "lazy_distance_correction",
     "least_squares_risk",
     "log_escape_time",
     "log_init_scale_bound",

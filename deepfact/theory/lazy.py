@@ -75,5 +75,41 @@ def lazy_distance(least_squares: np.ndarray, depth: float, alpha: float) -> floa
     return float(np.linalg.norm(x) / (np.sqrt(2 * depth) * alpha ** (depth - 1)))
 
 
+def lazy_distance_correction(least_squares: np.ndarray, depth: float, alpha: float) -> float:
+    """Compute the first correction to `lazy_distance`, relative to it.
+
+    -(L-1)(13 L - 17)/(96 L^2) alpha^(-2L) sum x_i^4/sum x_i^2, with x = x_LS.
+
+    Parameters
+    ----------
+    least_squares : array_like of shape (N,)
+        x_LS = A^+ y, not zero.
+    depth : float
+        Finite number L >= 2 of factors.
+    alpha : float
+        Init scale, positive.
+
+    Returns
+    -------
+    float
+        The correction, negative; the rest is of order alpha^(-4L).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of its range.
+
+    Notes
+    -----
+    Statement T3 of ``docs/overparameterization.md``.
+    """
+    x = as_real_array("least_squares", least_squares, ndim=1)
+    L, alpha = as_depth(depth), _scale(alpha)
+    if not x.any():
+        raise ValueError("least_squares must not be zero")
+    share = np.sum(x**4) / np.sum(x**2)
+    return float(-(L - 1) * (13 * L - 17) / (96 * L**2) * alpha ** (-2 * L) * share)
+
+
 def _scale(alpha):
     return as_real_number("alpha", alpha, above=0.0)

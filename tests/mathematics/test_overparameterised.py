@@ -5,9 +5,9 @@ import pytest
 from scipy.integrate import quad
 
 import deepfact as df
-from deepfact.theory.arc_cosine import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.kaczmarz import kaczmarz_errors, kaczmarz_floor
-from deepfact.theory.lazy import guaranteed_rate, lazy_distance
+from deepfact.theory.lazy import guaranteed_rate, lazy_distance, lazy_distance_correction
+from deepfact.theory.wide_nets import kernel_distance, kernel_residuals, relu_kernel
 
 
 @pytest.mark.parametrize("depth", [2, 2.5, 4])
@@ -28,6 +28,22 @@ def test_factors_move_by_the_lazy_distance():
     flow = df.factor_flow(problem, factors, times=[0.0, 0.1])
     moved = np.linalg.norm(flow.factors[-1] - factors)
     assert moved == pytest.approx(lazy_distance(least, 3, 10.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_correction_of_the_lazy_distance(depth):
+    """For A = I the dual variable is known: X(w) = y, coordinate by coordinate."""
+    y, alpha = np.array([0.3, -1.0, 0.5]), 3.0
+    model = df.DeepFactorization(depth, alpha)
+    w = model.potential_gradient(y)
+    if depth == 2:
+        logs = np.array([w, -w])
+    else:
+        shift = (depth - 2) * alpha ** (depth - 2) * w
+        logs = -np.log1p([-shift, shift]) / (depth - 2)
+    moved = np.sqrt(depth) * alpha * np.linalg.norm(np.expm1(logs))
+    deviation = moved / lazy_distance(y, depth, alpha) - 1
+    assert deviation == pytest.approx(lazy_distance_correction(y, depth, alpha), rel=0.02)
 
 
 def test_kernel_is_a_mean_over_directions():
@@ -91,6 +107,7 @@ def test_bad_input_is_refused():
     for call in (
         lambda: guaranteed_rate(np.eye(2), np.inf, 1.0),
         lambda: guaranteed_rate(np.eye(2), 2, 0.0),
+        lambda: lazy_distance_correction(np.zeros(2), 2, 1.0),
         lambda: relu_kernel(np.ones((2, 2))),
         lambda: kernel_residuals(np.eye(3), np.ones(2), 0.1, 1),
         lambda: kernel_distance(-np.eye(2), np.ones(2), 0.1, 1),
