@@ -7,12 +7,14 @@ The right values come from exact rational arithmetic and from Newton steps in ma
 import numpy as np
 import pytest
 from scipy.linalg import hilbert, toeplitz
+from scipy.optimize import linprog
 from scipy.sparse import random_array
 from scipy.sparse.linalg import aslinearoperator
 
 import deepfact as df
 from deepfact.limit.matrix_free import operator_limit
-from tests.fuzz.exact import equilibrated, floats, least_squares
+from deepfact.limit.nonnegative import exact_rank
+from tests.fuzz.exact import equilibrated, floats, least_squares, pivots, rational_matrix
 from tests.fuzz.judge import judge_limit
 from tests.fuzz.many_digits import Flow, backward_error, reference
 
@@ -299,6 +301,47 @@ def test_certificate_at_extreme_init_scale(alpha):
     assert 0 <= limit.gap <= 1e-10 * limit.l1_norm
 
 
+ZEROS_IN_EVERY_SOLUTION = [
+    (
+        [
+            [0, 1, -1, 1, 1, 1, -1, 1, 0, 0],
+            [-1, 0, 1, 1, -1, 1, -1, -1, -1, 1],
+            [0, -1, -1, -1, 1, -1, 1, 0, 0, -1],
+            [0, -1, -1, -1, 0, -1, -1, 0, -1, 1],
+        ],
+        [7, 1, -1, -4],
+    ),
+    (
+        [
+            [0, -1, 1, -1, 0, 0, -1, 0, 0, 1, 0, 1],
+            [1, -1, 0, -1, 1, -1, 1, 0, 0, -1, 0, 1],
+            [-1, 1, 1, -1, -1, 0, -1, -1, -1, -1, 0, -1],
+            [-1, -1, 0, 0, -1, -1, -1, 0, -1, 1, 0, 0],
+            [0, 0, 1, 0, -1, 1, 1, -1, 0, 0, 1, 1],
+        ],
+        [-1, -1, -5, 0, 0],
+    ),
+]
+
+
+@pytest.mark.parametrize(("rows", "y"), ZEROS_IN_EVERY_SOLUTION)
+@pytest.mark.parametrize("depth", [10, np.inf])
+@pytest.mark.parametrize("log10_a", [-4, -6, -8, -11])
+def test_zeros_in_every_solution_do_not_spoil_the_others(rows, y, depth, log10_a):
+    """The dual variable diverges; the limit is that of the problem without these columns."""
+    A = np.array(rows, float)
+    largest = [linprog(-e, A_eq=A, b_eq=y) for e in np.eye(A.shape[1])]
+    zero = np.array([each.status == 0 and -each.fun < 1e-9 for each in largest])
+    assert 0 < zero.sum() < A.shape[1]
+    log_alpha = log10_a * np.log(10) / (1 if np.isinf(depth) else depth)
+    model = df.DeepFactorization(depth, log_alpha=log_alpha, signed=False)
+    whole, part = (df.flow_limit(df.Problem(matrix, y), model) for matrix in (A, A[:, ~zero]))
+    assert whole.success
+    assert part.success
+    np.testing.assert_allclose(whole.x[~zero], part.x, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(whole.x[zero], 0, atol=1e-11)
+
+
 # Products with a matrix alone
 
 
@@ -325,3 +368,24 @@ def test_equilibration_is_exact():
     A, _ = graded(5, 12, 4, 0)
     B, r, c = equilibrated(A)
     np.testing.assert_array_equal(B / c / r[:, None], A)
+
+
+def test_exact_rank_against_exact_elimination():
+    """Integer matrices of low rank with rows and columns in powers of two."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        M, N = rng.integers(1, 8, 2)
+        rank = int(rng.integers(0, min(M, N) + 1))
+        factors = rng.integers(-3, 4, (M, rank)), rng.integers(-3, 4, (rank, N))
+        B = (factors[0] @ factors[1]) * 2.0 ** rng.integers(-20, 20, (M, 1))
+        B = B * 2.0 ** rng.integers(-20, 20, N)
+        assert exact_rank(B) == len(pivots(rational_matrix(B)))
+
+
+def test_exact_rank_sees_what_rounding_hides():
+    """Two rows equal to the last digit but one."""
+    row = np.random.default_rng(1).standard_normal(5)
+    near = row.copy()
+    near[2] = np.nextafter(near[2], 9.0)
+    assert exact_rank(np.array([row, row])) == 1
+    assert exact_rank(np.array([row, near])) == 2
