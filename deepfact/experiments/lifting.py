@@ -34,7 +34,7 @@ FOUND = 1e-6
 """Allowed distance of descent's last value from the certified optimum."""
 EIGENVALUE = 1e-11
 """Allowed error of an eigenvalue relative to lambda: rounding of a matrix of order 100."""
-BRANCH = 1e-4
+BRANCH = 1e-5
 """Allowed distance of a singular value from its branch."""
 
 
