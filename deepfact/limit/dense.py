@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
 
 from deepfact.limit.certificate import Answer, LimitResult, interior_answer, judge
 from deepfact.limit.dual_newton import dual_newton
@@ -14,7 +15,7 @@ from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independen
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
-_DIVERGED = 1e2  # slacks above this: some coordinate may be 0 in every solution
+_DIVERGED = 1e6  # slacks above this: some coordinate may be 0 in every solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +112,28 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
         consistent = row_residual(B, least, target, size) <= CONSISTENT
         if not consistent:
             # The loss counts the rows as they are.
-            weight = r.max() / r
-            solution = np.linalg.lstsq(B * weight[:, None], target * weight, rcond=None)[0]
-            target = B @ solution
+            target = _projected(B, target, r.max() / r)
             least, least_dual = rows.solve(target[rows.kept])
             image = A @ np.ldexp(least * d, -exponent)
     kept = target[rows.kept]
     return ScaledProblem(
         A, y, r, d, norms, exponent, rows, kept, least, least_dual, consistent, image
     )
+
+
+def _projected(B, y, weight):
+    """Return B x for the minimiser x of ||W (B x - y)||, for weights that span many orders."""
+    # Householder reflections are stable row by row where heavy rows come first.
+    order = np.argsort(-weight)
+    Q, R, columns = qr((B * weight[:, None])[order], mode="economic", pivoting=True)
+    pivots = np.abs(np.diag(R))
+    rank = int(np.sum(pivots > 8 * np.finfo(np.float64).eps * max(B.shape) * pivots[0]))
+    image = np.zeros(len(y))
+    for _ in range(2):
+        left = (weight * (y - image))[order]
+        step = solve_triangular(R[:rank, :rank], (Q.T @ left)[:rank])
+        image = image + B[:, columns[:rank]] @ step
+    return image
 
 
 def dense_limit(
@@ -186,7 +200,7 @@ def _diverges(scaled: ScaledProblem, model: MirrorMap, result: LimitResult) -> b
     if not model.deformation:
         return False
     with np.errstate(all="ignore"):
-        rate = np.exp(model.log_rate)  # type: ignore[attr-defined]
+        rate = np.exp(model.log_rate)
         slack = 1 - model.deformation * rate * (scaled.A.T @ result.dual)
     return not np.max(slack) < _DIVERGED
 

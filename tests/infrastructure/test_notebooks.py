@@ -45,6 +45,8 @@ def test_there_are_notebooks():
 
 def test_format_kernel_and_ids(notebook):
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    # The name that JupyterLab writes: saving a notebook there changes nothing.
+    assert notebook.metadata.kernelspec.display_name == "Python 3 (ipykernel)"
     assert notebook.metadata.kernelspec.name == "python3"
     assert notebook.metadata.kernelspec.language == "python"
     assert [cell.id for cell in notebook.cells] == [f"c{k:02d}" for k in range(len(notebook.cells))]
