@@ -30,6 +30,13 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound,
     log_l1_gap_bound_sharp,
 )
+from deepfact.theory.phase_retrieval import (
+    AnchorCone,
+    anchor_cone,
+    phase_max_ratio,
+    phase_max_success,
+    spanning_probability,
+)
 from deepfact.theory.recovery import recovery_threshold, recovery_window
 from deepfact.theory.relu_kernel import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.ridgeless import (
@@ -58,10 +65,12 @@ from deepfact.theory.worst_case import (
 )
 
 __all__ = [
+    "AnchorCone",
     "Asymptote",
     "EffectiveRanks",
     "FlowRisk",
     "RidgeRisk",
+    "anchor_cone",
     "balanced_limit",
     "condition_with_depth",
     "descent_damping",
@@ -93,6 +102,8 @@ __all__ = [
     "log_init_scale_bound",
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
+    "phase_max_ratio",
+    "phase_max_success",
     "plateau_exponents",
     "proximal_map",
     "recovery_threshold",
@@ -104,6 +115,7 @@ __all__ = [
     "sign_change_time",
     "sign_counterexample",
     "single_product_weights",
+    "spanning_probability",
     "stability_limit",
     "weak_features_risk",
     "weighted_l1_gap_bound",
