@@ -24,6 +24,7 @@ BENCHMARKS = Path("benchmarks/figures")
 REPOSITORY = "https://github.com/deepfact/deepfact/blob/main/"
 KEY = r"[SDT][1-9]\d*"
 DISPLAYED = re.compile(r"^( *)(\$\$.+?\$\$) *$", re.MULTILINE | re.DOTALL)
+CHECKS = re.compile(r"^record\.(check|finish)\(", re.MULTILINE)
 PARAMETERS = {"parameters": "Default parameters", "injected-parameters": "Parameters of this run"}
 
 
@@ -55,7 +56,7 @@ def _citation(match):
 
 
 def notebook_page(path):
-    """Read an executed notebook; link its text, describe its figure, fold its parameters."""
+    """Read an executed notebook: link its text, describe its figure, fold parameters and checks."""
     description = alternative(path.stem)
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
@@ -65,6 +66,9 @@ def notebook_page(path):
         for tag in PARAMETERS.keys() & set(cell.metadata.get("tags", [])):
             cell.metadata.tags.append("hide-input")
             cell.metadata["mystnb"] = {"code_prompt_show": PARAMETERS[tag]}
+        if cell.cell_type == "code" and CHECKS.search(cell.source):
+            cell.metadata.setdefault("tags", []).append("hide-cell")
+            cell.metadata["mystnb"] = {"code_prompt_show": "The checks, with their margins"}
         if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
             cell.metadata["mystnb"] = {"image": {"alt": description}}
     name = path.stem

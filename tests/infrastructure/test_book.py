@@ -210,12 +210,15 @@ def test_page_of_a_notebook(tmp_path, monkeypatch):
             nbformat.v4.new_code_cell("a = 1", metadata={"tags": [tag]})
             for tag in ("parameters", "injected-parameters", "other")
         ),
+        nbformat.v4.new_code_cell("record.check(\n    1\n)"),
+        nbformat.v4.new_code_cell("# NBVAL_CHECK_OUTPUT\nrecord.finish()"),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_tour.ipynb")
     title, *code = book.notebook_page(tmp_path / "00_tour.ipynb").cells
     assert title.source.startswith("# A title with ℓ₁\n\n[The notebook]")
     assert title.source.endswith("\n\nText:\n\n$$1 +\n1 = 2 .$$\n\nText.")
-    assert ["hide-input" in cell.metadata.tags for cell in code] == [True, True, False]
+    tags = [[tag for tag in cell.metadata.tags if tag.startswith("hide")] for cell in code]
+    assert tags == [["hide-input"], ["hide-input"], [], ["hide-cell"], ["hide-cell"]]
 
 
 def edges(nodes, pairs):
