@@ -3,6 +3,7 @@
 Nothing here knows the dynamics: the inputs are the data, a minimiser, or numbers.
 """
 
+from deepfact.theory.arc_cosine import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
 from deepfact.theory.balance import imbalance_factors, imbalances, layer_balance_gain
 from deepfact.theory.deep_linear import (
@@ -30,6 +31,13 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound,
     log_l1_gap_bound_sharp,
 )
+from deepfact.theory.phase_retrieval import (
+    AnchorCone,
+    anchor_cone,
+    phase_max_ratio,
+    phase_max_success,
+    spanning_probability,
+)
 from deepfact.theory.recovery import recovery_threshold, recovery_window
 from deepfact.theory.ridgeless import (
     EffectiveRanks,
@@ -49,7 +57,6 @@ from deepfact.theory.time_scales import (
     plateau_exponents,
     stability_limit,
 )
-from deepfact.theory.wide_nets import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.worst_case import (
     worst_case_constant,
     worst_case_gap,
@@ -58,10 +65,12 @@ from deepfact.theory.worst_case import (
 )
 
 __all__ = [
+    "AnchorCone",
     "Asymptote",
     "EffectiveRanks",
     "FlowRisk",
     "RidgeRisk",
+    "anchor_cone",
     "balanced_limit",
     "condition_with_depth",
     "descent_damping",
@@ -94,6 +103,8 @@ __all__ = [
     "log_init_scale_bound",
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
+    "phase_max_ratio",
+    "phase_max_success",
     "plateau_exponents",
     "proximal_map",
     "recovery_threshold",
@@ -105,6 +116,7 @@ __all__ = [
     "sign_change_time",
     "sign_counterexample",
     "single_product_weights",
+    "spanning_probability",
     "stability_limit",
     "weak_features_risk",
     "weighted_l1_gap_bound",
