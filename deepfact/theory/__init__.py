@@ -3,6 +3,7 @@
 Nothing here knows the dynamics: the inputs are the data, a minimiser, or numbers.
 """
 
+from deepfact.theory.arc_cosine import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
 from deepfact.theory.balance import imbalance_factors, imbalances, layer_balance_gain
 from deepfact.theory.deep_linear import (
@@ -56,7 +57,6 @@ from deepfact.theory.time_scales import (
     plateau_exponents,
     stability_limit,
 )
-from deepfact.theory.wide_nets import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.worst_case import (
     worst_case_constant,
     worst_case_gap,
