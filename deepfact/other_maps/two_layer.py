@@ -1,4 +1,4 @@
-"""Mirror maps of other starts and parametrisations than equal factors."""
+"""The mirror map of two layers whose products start unequal."""
 
 from __future__ import annotations
 
