@@ -81,7 +81,7 @@ class SaddlePath:
 
         Notes
         -----
-        Statement T8 of ``docs/statements.md``; derived there for depth 2.
+        Statement T8 of ``docs/overparameterization.md``; derived there for depth 2.
         """
         if not self.success:
             raise ValueError(f"the path must be complete for a mask to be final: {self.message}")
@@ -123,6 +123,40 @@ class SaddlePath:
             roots = np.stack([stable / a, c / stable])
         roots = roots[np.isfinite(roots) & (roots > 0) & (roots < length)]
         return None if roots.size == 0 else start + float(roots.max())
+
+    def average(self, taus: np.ndarray) -> np.ndarray:
+        """Return the averages (1/tau) int_0^tau x of the path.
+
+        It is the lasso's minimiser for the penalty 1/tau wherever that path is monotone:
+        `deepfact.LassoPath.monotone`.
+
+        Parameters
+        ----------
+        taus : array_like of shape (P,)
+            Rescaled times, positive.
+
+        Returns
+        -------
+        ndarray of shape (P, N)
+            The averages.
+
+        Raises
+        ------
+        ValueError
+            If a time is not positive or the path is not complete.
+
+        Notes
+        -----
+        Statement T15 of ``docs/overparameterization.md``.
+        """
+        taus = as_real_array("taus", taus, ndim=1)
+        if taus.min() <= 0:
+            raise ValueError(f"taus must be positive, got {taus.min()}")
+        if not self.success:
+            raise ValueError(f"the path must be complete to be averaged: {self.message}")
+        ends = np.append(self.times[1:], np.inf)
+        passed = np.clip(taus[:, None], self.times, ends) - self.times
+        return passed @ self.x / taus[:, None]
 
     def plot(self, axes=None):
         """Draw each coordinate that is ever active as a staircase over tau.
@@ -187,9 +221,9 @@ def saddle_path(
 
     Notes
     -----
-    Statement T15 of ``docs/statements.md``: Pesme and Flammarion (arXiv:2304.00488) at depth 2,
-    Zhao, Wang, Yang, Bai and Zhang (arXiv:2607.12332) for deeper ones. Each jump costs a product
-    with A^T and an update of the QR factors of the active columns.
+    Statement T15 of ``docs/overparameterization.md``: Pesme and Flammarion (arXiv:2304.00488) at
+    depth 2, Zhao, Wang, Yang, Bai and Zhang (arXiv:2607.12332) for deeper ones. Each jump costs a
+    product with A^T and an update of the QR factors of the active columns.
 
     Examples
     --------
