@@ -227,6 +227,35 @@ def as_flag(name: str, value) -> bool:
     return bool(value)
 
 
+def as_signed(signed, nonnegative) -> bool:
+    """Return whether signals have any signs, from that flag or from its opposite.
+
+    Parameters
+    ----------
+    signed : bool or None
+        Any signs.
+    nonnegative : bool or None
+        No negative ones.
+
+    Returns
+    -------
+    bool
+        Whether signals have any signs; True where neither flag is given.
+
+    Raises
+    ------
+    TypeError
+        If a flag is not True or False.
+    ValueError
+        If both are given.
+    """
+    if nonnegative is None:
+        return True if signed is None else as_flag("signed", signed)
+    if signed is not None:
+        raise ValueError("signed and nonnegative must not both be given: they are opposites")
+    return not as_flag("nonnegative", nonnegative)
+
+
 def as_depth(depth, above: float | None = None) -> float:
     """Return a number of factors, a real number >= 2 or infinity, as a float.
 

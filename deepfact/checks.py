@@ -68,7 +68,7 @@ class Check:
 
     Examples
     --------
-    >>> Check("S1", "the divergence never increases", "03_bregman_identity", 20, 1e-3).holds
+    >>> Check("S1", "the divergence never increases", "02_bregman_identity", 20, 1e-3).holds
     True
     """
 

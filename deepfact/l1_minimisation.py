@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator
 
-from deepfact.arguments import as_count, as_real_array, as_real_number
+from deepfact.arguments import as_count, as_real_array, as_real_number, as_signed
 from deepfact.l1_program import FEASIBLE, Program
 from deepfact.l1_solutions import proposal
 from deepfact.problem import Problem
@@ -68,10 +68,12 @@ class BasisPursuitResult:
 
 def basis_pursuit(
     problem: Problem,
-    nonnegative: bool = False,
+    nonnegative: bool | None = None,
     weights: np.ndarray | None = None,
     solver: str = "HIGHS",
     max_entries: int = 20_000_000,
+    *,
+    signed: bool | None = None,
 ) -> BasisPursuitResult:
     """Minimise <weights, abs(x)> subject to A x = y, and x >= 0 where asked.
 
@@ -80,7 +82,7 @@ def basis_pursuit(
     problem : Problem
         The data A and y.
     nonnegative : bool, optional
-        Ask for x >= 0 (default: False).
+        The opposite of ``signed``; not both.
     weights : array_like of shape (N,), optional
         Positive weights (default: ones, the l1 norm).
     solver : str, optional
@@ -89,6 +91,8 @@ def basis_pursuit(
     max_entries : int, optional
         Largest M * N up to which a LinearOperator is turned into a matrix (default: 2e7, that is
         160 MB).
+    signed : bool, optional
+        Allow any signs (default: True), or ask for x >= 0.
 
     Returns
     -------
@@ -113,17 +117,20 @@ def basis_pursuit(
     the simplex method with refined residuals. Statement S2 and section "Dual
     picture" of ``docs/statements.md``.
     """
-    program = _checked(problem, nonnegative, weights, solver, max_entries, 0.0)
+    signed = as_signed(signed, nonnegative)
+    program = _checked(problem, signed, weights, solver, max_entries, 0.0)
     return _solve(program, solver)
 
 
 def bpdn(
     problem: Problem,
     noise_level: float,
-    nonnegative: bool = False,
+    nonnegative: bool | None = None,
     weights: np.ndarray | None = None,
     solver: str = "CLARABEL",
     max_entries: int = 20_000_000,
+    *,
+    signed: bool | None = None,
 ) -> BasisPursuitResult:
     """Minimise <weights, abs(x)> subject to norm(A x - y) <= noise_level (basis pursuit denoising).
 
@@ -134,13 +141,15 @@ def bpdn(
     noise_level : float
         Allowed Euclidean norm of the residual, at least 0; with 0 it is `basis_pursuit`.
     nonnegative : bool, optional
-        Ask for x >= 0 (default: False).
+        The opposite of ``signed``; not both.
     weights : array_like of shape (N,), optional
         Positive weights (default: ones, the l1 norm).
     solver : str, optional
         Name of an installed cvxpy solver for second-order cone programs (default: "CLARABEL").
     max_entries : int, optional
         Largest M * N up to which a LinearOperator is turned into a matrix (default: 2e7).
+    signed : bool, optional
+        Allow any signs (default: True), or ask for x >= 0.
 
     Returns
     -------
@@ -161,7 +170,8 @@ def bpdn(
     level, in statement S5 of ``docs/statements.md``.
     """
     noise_level = as_real_number("noise_level", noise_level, minimum=0.0)
-    program = _checked(problem, nonnegative, weights, solver, max_entries, noise_level)
+    signed = as_signed(signed, nonnegative)
+    program = _checked(problem, signed, weights, solver, max_entries, noise_level)
     return _solve(program, solver)
 
 
@@ -172,12 +182,10 @@ def _installed_solvers():
     return cvxpy.installed_solvers()  # tries to import each one
 
 
-def _checked(problem, nonnegative, weights, solver, max_entries, noise_level) -> Program:
+def _checked(problem, signed, weights, solver, max_entries, noise_level) -> Program:
     """Check the arguments of the public functions and set the program up."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
-    if not isinstance(nonnegative, (bool, np.bool_)):
-        raise TypeError(f"nonnegative must be True or False, got {nonnegative!r}")
     if not isinstance(solver, str):
         raise TypeError(f"solver must be the name of a cvxpy solver, got {solver!r}")
     if solver not in _installed_solvers():
@@ -196,7 +204,7 @@ def _checked(problem, nonnegative, weights, solver, max_entries, noise_level) ->
         if w.min() <= 0:
             raise ValueError(f"weights must be positive, got {w.min()}")
     A = as_real_array("problem.A", problem.dense(), ndim=2)
-    return Program(A, problem.y, w, bool(nonnegative), noise_level)
+    return Program(A, problem.y, w, signed, noise_level)
 
 
 def _solve(program, solver) -> BasisPursuitResult:
@@ -223,7 +231,7 @@ def _solve(program, solver) -> BasisPursuitResult:
 def _smallest_residual(program) -> np.ndarray:
     """Return y - A x of least norm; 0 where it is not known to be that."""
     A, y = program.A, program.y
-    if not program.nonnegative:
+    if program.signed:
         x = np.linalg.lstsq(A, y, rcond=None)[0]
         return y - A @ x
     try:
@@ -255,9 +263,9 @@ def _result(program, x, eta, words) -> BasisPursuitResult:
 
 
 def _infeasible(program, r, distance) -> BasisPursuitResult:
-    what = "nonnegative signal" if program.nonnegative else "signal"
+    what = "signal" if program.signed else "nonnegative signal"
     words = f"no {what} reaches y: the smallest relative residual is {distance:.1e}"
-    lower = program.bound(r, 0.0)[0] if program.nonnegative else 0.0
+    lower = 0.0 if program.signed else program.bound(r, 0.0)[0]
     r = program.unscaled_rows(r / np.linalg.norm(r))
     return BasisPursuitResult(
         np.full(program.A.shape[1], np.nan),

@@ -18,9 +18,9 @@ _TINY = np.finfo(np.float64).smallest_subnormal
 class Program:
     """min <w, |x|> s.t. ||A x - y|| <= sigma, scaled: A = rows A_0 columns, x_0 = columns x."""
 
-    def __init__(self, A, y, w, nonnegative, noise_level):
+    def __init__(self, A, y, w, signed, noise_level):
         self.original = A, y
-        self.nonnegative = nonnegative
+        self.signed = signed
         self.rows, self.columns = _equilibrium(A, separately=noise_level == 0)
         self.kA = _top(A, self.rows[:, None] + self.columns)
         self.ky, self.kw = _top(y, self.rows), _top(w, self.columns)
@@ -97,7 +97,7 @@ class Program:
         eta = np.ldexp(eta, -np.frexp(top)[1])
         c, error = accurate_products(self.A_parts, eta)
         error += _EPS * (1 + M * _EPS) * (self.abs_A.T @ np.abs(eta))
-        reach = c + error if self.nonnegative else np.abs(c) + error
+        reach = np.abs(c) + error if self.signed else c + error
         scale = float(np.max(reach / self.w)) * (1 + 4 * _EPS)
         product, error = accurate_products(split(self.y[:, None]), eta)
         size = float(np.abs(self.y) @ np.abs(eta)) * (1 + M * _EPS)

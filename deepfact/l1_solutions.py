@@ -126,7 +126,7 @@ def _by_solver(program, A, y, solver):
     import cvxpy as cp  # on first use: it takes seconds
 
     M, N = A.shape
-    split = not program.nonnegative
+    split = program.signed
     B = np.hstack([A, -A]) if split else A
     size = float(program.w.max())
     cost = np.concatenate([program.w, program.w]) if split else program.w
@@ -197,7 +197,7 @@ def _on_support(program, x, eta, support):
                 dual = dual + Q @ solve_triangular(R, rest, trans="T")
         turned = support & (new * sign < 0)
         price = program.A.T @ dual / program.w
-        excess = price if program.nonnegative else np.abs(price)
+        excess = np.abs(price) if program.signed else price
         wanted = ~support & (excess > 1 + 1e-9)
         if not program.sigma:
             return None if np.any(turned) else (new, dual)
@@ -216,7 +216,7 @@ def _on_support(program, x, eta, support):
 def _on_tight(program, eta):
     """Return eta with its nearly tight conditions exactly tight (None where they depend)."""
     price = program.A.T @ eta / program.w
-    reach = price if program.nonnegative else np.abs(price)
+    reach = np.abs(price) if program.signed else price
     tight = reach > (1 - 1e-7) * np.max(reach)
     if np.max(reach) <= 0 or np.count_nonzero(tight) > len(eta):
         return None
@@ -235,7 +235,7 @@ def _on_tight(program, eta):
 def _simplex(program, rows, x, eta):
     """Return x and eta of a basis found by the simplex method that begins near x (None: none)."""
     A, y, w = program.A[rows], program.y[rows], program.w
-    slack = w - (A.T @ eta[rows] if program.nonnegative else np.abs(A.T @ eta[rows]))
+    slack = w - (np.abs(A.T @ eta[rows]) if program.signed else A.T @ eta[rows])
     order = np.lexsort((slack / w, -np.abs(x)))
     basis = _independent(A, order)
     if len(basis) < len(rows):
@@ -252,7 +252,7 @@ def _simplex(program, rows, x, eta):
         if sign is None:
             sign = np.where(value < 0, -1.0, 1.0)
             noise = 1e-12 * np.max(np.abs(value))
-            if program.nonnegative:
+            if not program.signed:
                 if np.any(value < -1e-7 * np.max(np.abs(value))):
                     return None
                 sign[:] = 1.0
@@ -263,11 +263,11 @@ def _simplex(program, rows, x, eta):
         dual = _refined(factor, A[:, basis], w[basis] * sign, transposed=True)
         price = (A.T @ dual) / w
         price[basis] = 0.0
-        reach = price if program.nonnegative else np.abs(price)
+        reach = np.abs(price) if program.signed else price
         entering = int(np.argmax(reach))
         if reach[entering] <= 1 + 1e-12:
             new, full = np.zeros(len(w)), np.zeros(len(program.y))
-            if program.nonnegative:
+            if not program.signed:
                 value = np.maximum(value, 0.0)
             new[basis], full[rows] = value, dual
             return new, full

@@ -9,7 +9,7 @@ from scipy.fft import dct, idct
 from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from deepfact.arguments import as_count, as_real_array, as_real_number
+from deepfact.arguments import as_count, as_real_array, as_real_number, as_signed
 
 DENSE_ENTRIES = 2**24  # of a sparse matrix or an operator that becomes an array: 128 MiB
 _SAME = 1e-6  # part of a product by which an operator's matrix may differ from the operator
@@ -179,8 +179,10 @@ def gaussian_problem(
     N: int,
     s: int,
     seed: int | np.random.SeedSequence | np.random.Generator = 0,
-    nonnegative: bool = False,
+    nonnegative: bool | None = None,
     noise: float = 0.0,
+    *,
+    signed: bool | None = None,
 ) -> Problem:
     """Draw a problem with A_ij ~ N(0, 1/M) and an s-sparse vector.
 
@@ -190,13 +192,15 @@ def gaussian_problem(
         Number of measurements and of unknowns, both at least 1.
     s : int
         Number of nonzeros of ``x_true``, 0 <= s <= N; their places are uniform, their values
-        standard normal (absolute values of such with ``nonnegative``).
+        standard normal (absolute values of such for a nonnegative vector).
     seed : int, SeedSequence or Generator, optional
         Source of randomness (default: 0). Equal seeds give equal problems.
     nonnegative : bool, optional
-        Draw a nonnegative vector (default: False).
+        The opposite of ``signed``; not both.
     noise : float, optional
         Standard deviation of the normal noise on each measurement (default: 0, none).
+    signed : bool, optional
+        Draw a vector of any signs (default: True), or a nonnegative one.
 
     Returns
     -------
@@ -208,9 +212,10 @@ def gaussian_problem(
     TypeError, ValueError
         If an argument is of the wrong kind or out of its range.
     """
+    signed = as_signed(signed, nonnegative)
     rng = _check_and_seed(M, N, s, seed, noise)
     A = rng.standard_normal((M, N)) / np.sqrt(M)
-    return _measure(A, N, s, rng, nonnegative, noise)
+    return _measure(A, N, s, rng, signed, noise)
 
 
 def rademacher_problem(
@@ -218,8 +223,10 @@ def rademacher_problem(
     N: int,
     s: int,
     seed: int | np.random.SeedSequence | np.random.Generator = 0,
-    nonnegative: bool = False,
+    nonnegative: bool | None = None,
     noise: float = 0.0,
+    *,
+    signed: bool | None = None,
 ) -> Problem:
     """Draw a problem with A_ij = +-1/sqrt(M) at random and an s-sparse vector.
 
@@ -232,9 +239,11 @@ def rademacher_problem(
     seed : int, SeedSequence or Generator, optional
         Source of randomness (default: 0).
     nonnegative : bool, optional
-        Draw a nonnegative vector (default: False).
+        The opposite of ``signed``; not both.
     noise : float, optional
         Standard deviation of the normal noise on each measurement (default: 0, none).
+    signed : bool, optional
+        Draw a vector of any signs (default: True), or a nonnegative one.
 
     Returns
     -------
@@ -246,9 +255,10 @@ def rademacher_problem(
     TypeError, ValueError
         If an argument is of the wrong kind or out of its range.
     """
+    signed = as_signed(signed, nonnegative)
     rng = _check_and_seed(M, N, s, seed, noise)
     A = (2.0 * rng.integers(0, 2, size=(M, N)) - 1.0) / np.sqrt(M)
-    return _measure(A, N, s, rng, nonnegative, noise)
+    return _measure(A, N, s, rng, signed, noise)
 
 
 def dct_problem(
@@ -256,8 +266,10 @@ def dct_problem(
     N: int,
     s: int,
     seed: int | np.random.SeedSequence | np.random.Generator = 0,
-    nonnegative: bool = False,
+    nonnegative: bool | None = None,
     noise: float = 0.0,
+    *,
+    signed: bool | None = None,
 ) -> Problem:
     """Draw a matrix-free problem: M random rows of the orthonormal N-point DCT, times sqrt(N/M).
 
@@ -270,9 +282,11 @@ def dct_problem(
     seed : int, SeedSequence or Generator, optional
         Source of randomness (default: 0).
     nonnegative : bool, optional
-        Draw a nonnegative vector (default: False).
+        The opposite of ``signed``; not both.
     noise : float, optional
         Standard deviation of the normal noise on each measurement (default: 0, none).
+    signed : bool, optional
+        Draw a vector of any signs (default: True), or a nonnegative one.
 
     Returns
     -------
@@ -284,6 +298,7 @@ def dct_problem(
     TypeError, ValueError
         If an argument is of the wrong kind or out of its range, or M > N.
     """
+    signed = as_signed(signed, nonnegative)
     rng = _check_and_seed(M, N, s, seed, noise)
     if M > N:
         raise ValueError(f"M must be at most N = {N}, for a DCT has only N rows, got {M}")
@@ -301,7 +316,7 @@ def dct_problem(
     A = LinearOperator(
         (M, N), matvec=forward, rmatvec=adjoint, matmat=forward, rmatmat=adjoint, dtype=np.float64
     )
-    return _measure(A, N, s, rng, nonnegative, noise)
+    return _measure(A, N, s, rng, signed, noise)
 
 
 def _check_and_seed(M, N, s, seed, noise) -> np.random.Generator:
@@ -314,9 +329,9 @@ def _check_and_seed(M, N, s, seed, noise) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _measure(A, N, s, rng, nonnegative, noise) -> Problem:
+def _measure(A, N, s, rng, signed, noise) -> Problem:
     x = np.zeros(N)
     values = rng.standard_normal(s)
-    x[rng.choice(N, size=s, replace=False)] = np.abs(values) if nonnegative else values
+    x[rng.choice(N, size=s, replace=False)] = values if signed else np.abs(values)
     y = A @ x
     return Problem(A, y + noise * rng.standard_normal(len(y)) if noise else y, x)

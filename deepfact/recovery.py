@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from deepfact.arguments import as_count, as_real_array, as_real_number
+from deepfact.arguments import as_count, as_real_array, as_real_number, as_signed
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import LimitResult, flow_limit
@@ -61,7 +61,7 @@ def recovery_trial(
     M: int,
     N: int,
     s: int,
-    nonnegative: bool,
+    signed: bool,
     log_alphas: tuple[float, float],
     tolerance: float,
     seed: np.random.SeedSequence,
@@ -73,8 +73,8 @@ def recovery_trial(
     ----------
     M, N, s : int
         Measurements, unknowns, nonzeros.
-    nonnegative : bool
-        Nonnegative vector and positive model, or signed ones.
+    signed : bool
+        Signed vector and model, or a nonnegative vector and the positive model.
     log_alphas : tuple of float
         log alpha for depth 2 and depth 3.
     tolerance : float
@@ -102,7 +102,7 @@ def recovery_trial(
     -----
     Statement S14 of ``docs/statements.md``.
     """
-    problem = gaussian_problem(M, N, s, seed=np.random.default_rng(seed), nonnegative=nonnegative)
+    problem = gaussian_problem(M, N, s, seed=np.random.default_rng(seed), signed=signed)
     x_true = problem.x_true
     size = _size(x_true)
     recovered = np.zeros(len(methods), dtype=bool)
@@ -111,11 +111,11 @@ def recovery_trial(
         if method == "basis pursuit":
             # depth 1 knows no sign, and can have a smaller norm than any nonnegative solution
             deep = [limit for depth, limit in limits.items() if depth > 1]
-            recovered[k], solved = _is_minimal(problem, deep, nonnegative, tolerance)
+            recovered[k], solved = _is_minimal(problem, deep, signed, tolerance)
             return recovered, solved
         depth = int(method[-1])
         log_alpha = None if depth == 1 else log_alphas[depth - 2]
-        model = DeepFactorization(depth, signed=not nonnegative, log_alpha=log_alpha)
+        model = DeepFactorization(depth, signed=signed, log_alpha=log_alpha)
         limit = flow_limit(problem, model, start=limits.get(2))
         if not limit.success:
             raise ArithmeticError(f"depth {depth}: {limit.message}")
@@ -129,7 +129,7 @@ def _size(x_true: np.ndarray) -> float:
     return float(np.linalg.norm(x_true)) or 1.0
 
 
-def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
+def _is_minimal(problem, limits, signed, tolerance) -> tuple[bool, bool]:
     """Return whether basis pursuit recovers x_true, and whether that took a linear program."""
     x_true = problem.x_true
     norm, size = np.abs(x_true).sum(), _size(x_true)
@@ -139,7 +139,7 @@ def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
         near = np.linalg.norm(limit.x - x_true) <= tolerance * size
         if near and norm - limit.lower_bound <= tolerance * norm:
             return True, False
-    best = basis_pursuit(problem, nonnegative=nonnegative)
+    best = basis_pursuit(problem, signed=signed)
     if not np.isfinite(best.x).all():
         raise ArithmeticError(f"basis pursuit: {best.message}")
     return bool(np.linalg.norm(best.x - x_true) <= tolerance * size), True
@@ -147,7 +147,7 @@ def _is_minimal(problem, limits, nonnegative, tolerance) -> tuple[bool, bool]:
 
 def _cell(arguments) -> list:
     """Run one cell; module-level, so that a process can be handed it."""
-    M, N, s, trials, nonnegative, log_alphas, tolerance, seed, methods, key = arguments
+    M, N, s, trials, signed, log_alphas, tolerance, seed, methods, key = arguments
     recovered = np.zeros(len(methods), dtype=int)
     disagreements = np.zeros(len(methods) - 1, dtype=int)
     solves = 0
@@ -157,7 +157,7 @@ def _cell(arguments) -> list:
                 M,
                 N,
                 s,
-                nonnegative,
+                signed,
                 log_alphas,
                 tolerance,
                 np.random.SeedSequence(seed, spawn_key=(*key, trial)),
@@ -174,13 +174,15 @@ def phase_transition(
     N: int,
     cells: list[tuple[int, int]],
     trials: int,
-    nonnegative: bool = False,
+    nonnegative: bool | None = None,
     log_alphas: tuple[float, float] = (np.log(1e-8), np.log(1e-5)),
     tolerance: float = 1e-3,
     seed: int = 0,
     workers: int | None = None,
     checkpoint: str | Path | None = None,
     methods: tuple[str, ...] = METHODS,
+    *,
+    signed: bool | None = None,
 ) -> PhaseTransition:
     """Measure how often flows of depth 1, 2, 3 and basis pursuit recover s-sparse vectors.
 
@@ -198,7 +200,7 @@ def phase_transition(
     trials : int
         Instances a cell.
     nonnegative : bool, optional
-        Nonnegative vectors with the positive model (default: False, signed).
+        The opposite of ``signed``; not both.
     log_alphas : tuple of float, optional
         log alpha for depth 2 and depth 3 (default: of 1e-8 and 1e-5).
     tolerance : float, optional
@@ -212,6 +214,8 @@ def phase_transition(
         takes them up.
     methods : tuple of str, optional
         Which of `METHODS` to run, in their order (default: all).
+    signed : bool, optional
+        Signed vectors and model (default: True), or nonnegative vectors and the positive model.
 
     Returns
     -------
@@ -251,7 +255,8 @@ def phase_transition(
     methods = tuple(methods)
     if not methods or methods != tuple(name for name in METHODS if name in methods):
         raise ValueError(f"methods must be some of {METHODS} in that order, got {methods}")
-    settings = (trials, bool(nonnegative), tuple(map(float, log_alphas)), tolerance, seed, methods)
+    signed = as_signed(signed, nonnegative)
+    settings = (trials, signed, tuple(map(float, log_alphas)), tolerance, seed, methods)
     done = {}
     stamp = _stamp(N, settings)
     if checkpoint is not None:
@@ -263,7 +268,7 @@ def phase_transition(
         if s > M:
             done[M, s] = [M, s, [0] * len(methods), [0] * (len(methods) - 1), 0]
     tasks = [
-        (M, N, s, trials, bool(nonnegative), settings[2], tolerance, seed, methods, (N, M, s))
+        (M, N, s, trials, signed, settings[2], tolerance, seed, methods, (N, M, s))
         for M, s in cells
         if (M, s) not in done
     ]

@@ -61,14 +61,18 @@ numpydoc_xref_ignore = "all"
 DEFAULT_LINKS.clear()  # those to other projects: there is no network to look them up
 
 _ARXIV = arxiv_keys(Path(__file__).with_name("references.bib"))
-_STATEMENTS = re.compile(r"([Ss]tatements? )(S\d+(?:(?:, | and | to )S\d+)*)")
+_STATEMENTS = re.compile(r"([Ss]tatements? )([ST]\d+(?:(?:, | and | to )[ST]\d+)*)")
 
 
 def link_docstring(app, what, name, value, options, lines):  # noqa: ARG001
     """Link statements and references; let the bars and stars of formulas be themselves."""
     text = re.sub(r"(``.*?``)|(\||\*(?! ))", lambda m: m[1] or "\\" + m[2], "\n".join(lines))
-    text = text.replace("``docs/statements.md``", ":doc:`docs/statements.md </statements>`")
-    text = _STATEMENTS.sub(lambda m: m[1] + re.sub(r"S(\d+)", r":ref:`S\1 <s\1>`", m[2]), text)
+    text = re.sub(
+        r"``docs/(statements|overparameterization)\.md``", r":doc:`docs/\1.md </\1>`", text
+    )
+    text = _STATEMENTS.sub(
+        lambda m: m[1] + re.sub(r"\w\d+", lambda k: f":ref:`{k[0]} <{k[0].lower()}>`", m[2]), text
+    )
     text = re.sub(
         r"arXiv:(\d+\.\d+)",
         lambda m: f":cite:p:`{_ARXIV[m[1]]}`" if m[1] in _ARXIV else m[0],

@@ -16,7 +16,7 @@ import nbformat
 from sphinx.cmd.build import build_main
 
 from deepfact.checks import checks_to_markdown, read_checks
-from workflow.references import BIBLIOGRAPHY, arxiv_keys
+from workflow.references import BIBLIOGRAPHY, PAGES, arxiv_keys
 from workflow.times import notebook_times
 
 DOCS = Path("docs")
@@ -41,7 +41,7 @@ def link(text, root=""):
         (r"\[([A-Z][A-Za-z]+\+?\d\d)(?:, ([^\]]+))?\](?!\()", _citation),
         (r"(?<!/)arXiv:([\w./]+\d)", cite),
         (r"\((\{cite:p\}`[^`]+`)\)", r"\1"),  # it brings its own brackets
-        (r"`docs/statements\.md`", rf"[`docs/statements.md`]({root}statements.md)"),
+        (r"`docs/(statements|overparameterization)\.md`", rf"[`docs/\1.md`]({root}\1.md)"),
         (r"`(figures/statements\.(?:md|csv))`", rf"[`\1`]({root}checks.md)"),
         (r"`(\d\d_\w+)`", rf"[`\1`]({root}notebooks/\1.ipynb)"),
         (rf"\*\*({KEY})\b[^*]*\*\*", lambda found: f"[{found[0]}](#{found[1].lower()})"),
@@ -55,7 +55,8 @@ def _citation(match):
 
 
 def notebook_page(path):
-    """Read an executed notebook; link its text, and fold the cells with its parameters."""
+    """Read an executed notebook; link its text, describe its figure, fold its parameters."""
+    description = alternative(path.stem)
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -64,6 +65,8 @@ def notebook_page(path):
         for tag in PARAMETERS.keys() & set(cell.metadata.get("tags", [])):
             cell.metadata.tags.append("hide-input")
             cell.metadata["mystnb"] = {"code_prompt_show": PARAMETERS[tag]}
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            cell.metadata["mystnb"] = {"image": {"alt": description}}
     name = path.stem
     first = notebook.cells[0]
     heading, _, rest = first.source.partition("\n")
@@ -76,8 +79,13 @@ def notebook_page(path):
     return notebook
 
 
+def alternative(name):
+    """Return the caption of a notebook's figure in one line, for those who cannot see it."""
+    return " ".join((DOCS / f"captions/{name}.rst").read_text(encoding="utf-8").split())
+
+
 def statements_page(text, checks, times):
-    """Put a table of all statements on top of their page: source, notebooks, figures, times."""
+    """Put a table of its statements on top of a page: source, notebooks, figures, times."""
     text = text.partition("\n## References\n")[0]
     head = ("key", "statement", "source", "notebook", "figure", "time", "checks")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -85,7 +93,7 @@ def statements_page(text, checks, times):
     for key, name, section in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         source = re.search(r"\*Origin: (.+?)\.\*", section)
         if source is None:
-            raise ValueError(f"{key} of the statements page does not begin with *Origin: ...*")
+            raise ValueError(f"the section of {key} does not begin with *Origin: ...*")
         rows = [check for check in checks if check.statement == key]
         begin = (f"**{key}**", name, source[1])
         for notebook in dict.fromkeys(row.notebook for row in rows):
@@ -100,7 +108,7 @@ def statements_page(text, checks, times):
             begin = ("", "", "")  # once for each statement
         if not rows:
             lines.append(f"| {' | '.join((*begin, '', '', '', 'none'))} |")
-    intro, conventions, rest = text.partition("\n## Conventions\n")
+    intro, first, rest = text.partition("\n## ")
     table = "\n".join(lines) + (
         "\n\nTimes are those of the notebook at paper scale on one core, without the tables that it"
         " only draws. Each check, with its margin: [all checks](checks.md).\n"
@@ -108,17 +116,13 @@ def statements_page(text, checks, times):
     rest = re.sub(
         rf"^## ({KEY}) ",
         lambda found: f"({found[1].lower()})=\n{found[0]}",
-        rest,
+        first + rest,
         flags=re.MULTILINE,
     )
     # The keys of the dual picture are said in its text: they all lead to its heading.
     targets = "".join(f"(d{number})=\n" for number in re.findall(r"\*\*D(\d+) ", rest))
     rest = rest.replace("## Dual picture\n", f"{targets}## Dual picture\n")
-    return link(f"{intro}\n{table}{conventions}{rest}")
-
-
-def _anchored(heading):
-    return f"({heading[1].lower()})=\n{heading[0]}"
+    return link(f"{intro}\n{table}{rest}")
 
 
 def check_table(checks):
@@ -137,14 +141,21 @@ def check_table(checks):
 
 
 def rival_table(checks):
-    """Write the table of the rivals: what the data would have to say, and what they say."""
-    lines = ["| key | wrong statement | refuted by | its margin |", "|---|---|---|---:|"]
+    """Write the table of the rivals: what is claimed, what would be wrong, what refutes it."""
+    lines = [
+        "| key | claim | wrong statement | refuted by | its margin |",
+        "|---|---|---|---|---:|",
+    ]
     for check in checks:
         if check.rival is not None:
-            rival = _plain(check.rival).replace("|", r"\|")
+            claim, rival = (
+                _plain(text.partition("; margin:")[0]).replace("|", r"\|")
+                for text in (check.claim, check.rival)
+            )
             refuted = f"`{check.notebook}`, {check.instances} instances"
             lines.append(
-                f"| **{check.statement}** | {rival} | {refuted} | {check.rival_margin:.3g} |"
+                f"| **{check.statement}** | {claim} | {rival} | {refuted} "
+                f"| {check.rival_margin:.3g} |"
             )
     return link("\n".join(lines) + "\n")
 
@@ -160,7 +171,8 @@ def gallery(notebooks):
     for name in notebooks:
         caption = (DOCS / f"captions/{name}.rst").read_text(encoding="utf-8").strip()
         entries.append(
-            f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n:alt: {name}\n\n"
+            f":::{{figure}} figures/{name}.png\n:target: notebooks/{name}.html\n"
+            f":alt: {alternative(name)}\n\n"
             f"[](notebooks/{name}.ipynb)\n\n{caption}\n"
             f"[PDF](figures/{name}.pdf), [SVG](figures/{name}.svg),"
             f" [data](figures/{name}.csv)\n:::\n"
@@ -192,9 +204,10 @@ def gather(notebooks, figures, folder):
     ]:
         with (folder / f"{page}.md").open("a", encoding="utf-8") as file:
             file.write(addition)
-    statements = (DOCS / "statements.md").read_text(encoding="utf-8")
-    page = statements_page(statements, checks, notebook_times(figures / "manifest.json"))
-    (folder / "statements.md").write_text(page, encoding="utf-8")
+    times = notebook_times(figures / "manifest.json")
+    for page in PAGES:
+        text = statements_page(page.read_text(encoding="utf-8"), checks, times)
+        (folder / page.name).write_text(text, encoding="utf-8")
 
 
 def main():

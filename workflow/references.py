@@ -1,6 +1,7 @@
-"""Write the references of docs/statements.md from the one bibliography, docs/references.bib.
+"""Write the list of references in docs/statements.md from docs/references.bib.
 
-`python -m workflow.references` writes it. The book formats the same file, with the same labels.
+It has what the two pages of statements cite. `python -m workflow.references` writes it; the book
+formats the same file, with the same labels.
 """
 
 import re
@@ -13,7 +14,8 @@ from pybtex.style.labels import BaseLabelStyle
 from pybtex.style.sorting import BaseSortingStyle
 
 BIBLIOGRAPHY = Path("docs/references.bib")
-STATEMENTS = Path("docs/statements.md")
+# The list is on the first of them.
+PAGES = [Path("docs/statements.md"), Path("docs/overparameterization.md")]
 
 LIST = re.compile(r"(?<=\n## References\n\n).*", re.DOTALL)
 CITED = re.compile(r"\[([A-Z][A-Za-z]+\+?\d\d)[,\]]")
@@ -48,11 +50,11 @@ def arxiv_keys(bibliography):
     return {e.fields["eprint"]: key for key, e in entries.items() if "eprint" in e.fields}
 
 
-def render(text, bibliography):
-    """Put the references that the statements page cites into its text, as its last section."""
+def render(text, bibliography, others=()):
+    """Put what a page and others cite into its text, as its last section."""
     plain = find_plugin("pybtex.backends", "plaintext")("utf-8")
     data = parse_file(bibliography, bib_format="bibtex")
-    cited = set(CITED.findall(LIST.sub("", text)))
+    cited = set(CITED.findall("\n".join((LIST.sub("", text), *others))))
     if unknown := cited - set(data.entries):
         raise KeyError(f"not in {bibliography}: {', '.join(sorted(unknown))}")
     entries = KeyStyle().format_bibliography(data, sorted(cited))
@@ -62,8 +64,8 @@ def render(text, bibliography):
 
 def main():
     """Write docs/statements.md anew."""
-    text = STATEMENTS.read_text(encoding="utf-8")
-    STATEMENTS.write_text(render(text, BIBLIOGRAPHY), encoding="utf-8")
+    text, *others = (page.read_text(encoding="utf-8") for page in PAGES)
+    PAGES[0].write_text(render(text, BIBLIOGRAPHY, others), encoding="utf-8")
 
 
 if __name__ == "__main__":

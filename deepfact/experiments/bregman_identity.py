@@ -119,7 +119,7 @@ def feasible_vectors(
         minimiser of sum z - 0.2 log z); and a random one (signed: the dense one plus a normal
         vector of the kernel; nonnegative: the minimiser of sum z/c - 0.2 log z, c log-normal).
     """
-    best = basis_pursuit(problem, nonnegative=not signed).x
+    best = basis_pursuit(problem, signed=signed).x
     if signed:
         pinv = np.linalg.pinv(problem.dense())
         dense = pinv @ problem.y

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from deepfact.checks import Claim
 from deepfact.dynamics.factor_flow import factor_flow
@@ -12,9 +13,10 @@ from deepfact.experiments.signed_weights import signed_weighted_minimiser
 from deepfact.experiments.tables import from_rows, groups, join, select, series
 from deepfact.experiments.transition_fits import binomial_interval
 from deepfact.experiments.two_factors import single_products
+from deepfact.figures import figure_style
 from deepfact.problem import gaussian_problem
-from deepfact.rates import single_product_weights
 from deepfact.statuses import require
+from deepfact.theory import single_product_weights
 
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
 
@@ -296,21 +298,23 @@ def figure_data(
     return join(*parts)
 
 
-def draw(
-    axes: tuple[Axes, Axes], deep: dict[str, np.ndarray], broken: dict[str, np.ndarray]
-) -> None:
+def figure(deep: dict[str, np.ndarray], broken: dict[str, np.ndarray]) -> Figure:
     """Draw limits of random factors by their scale, and recoveries by their spread.
 
     Parameters
     ----------
-    axes : tuple of two Axes
-        Where to draw.
     deep : dict of str to ndarray
         From `measure_random_factors`.
     broken : dict of str to ndarray
         From `measure_recovery`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels.
     """
-    by_scale, by_spread = axes
+    figure_style()
+    drawn, (by_scale, by_spread) = plt.subplots(1, 2, figsize=(7.2, 2.9))
     data = figure_data(deep, broken)
 
     def line(panel, name):
@@ -352,3 +356,4 @@ def draw(
     by_spread.set_ylabel("recovery rate")
     by_spread.set_title("recovery from unequal factors")
     by_spread.legend(loc="lower left")
+    return drawn

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from deepfact.experiments.tables import groups, join, select
 from deepfact.figures import OKABE_ITO, figure_style
-from deepfact.rates import plateau_exponents
+from deepfact.theory import plateau_exponents
 
 __all__ = ["figure", "figure_data"]
 

@@ -188,7 +188,7 @@ def measure_trajectories(
     for signed in (True, False):
         for _ in range(trials):
             problem = draw_problem(M, N, s, signed, np.random.default_rng(next(streams)))
-            best = basis_pursuit(problem, nonnegative=not signed)
+            best = basis_pursuit(problem, signed=signed)
             Q = best.lower_bound
             for depth in depths:
                 model = model_of_depth(depth, start, signed)
@@ -248,7 +248,7 @@ def measure_barrier(
     for trial in range(2 * trials):
         signed = trial < trials
         problem = draw_problem(M, N, s, signed, np.random.default_rng(next(streams)))
-        best = basis_pursuit(problem, nonnegative=not signed)
+        best = basis_pursuit(problem, signed=signed)
         reference = barrier_path(problem, mus, signed)
         beside = barrier_path(problem, 1.02 * np.asarray(mus), signed)
         products = N * (1 + signed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfact import rates
+from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.problem import Problem
@@ -47,8 +47,8 @@ def measure_escapes(
             a = float(np.exp(model.log_product))
             if a >= X.min():
                 continue
-            earliest = np.asarray(rates.escape_time(X, y - a, depth, alpha))
-            latest = np.asarray(rates.escape_time(X, y - X, depth, alpha))
+            earliest = np.asarray(theory.escape_time(X, y - a, depth, alpha))
+            latest = np.asarray(theory.escape_time(X, y - X, depth, alpha))
             times = np.sort(np.concatenate([earliest, latest]))
             path = gradient_flow(problem, model, times=times, rtol=1e-10)
             if np.max(path.error) > 1e-3:

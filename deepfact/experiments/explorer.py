@@ -110,7 +110,7 @@ def explore(
     if not M < as_count("N", N, minimum=1):
         raise ValueError(f"M must be less than N = {N}, got {M}")
     model = DeepFactorization(depth, alpha, signed=signed)
-    problem = gaussian_problem(M, N, s, seed=seed, nonnegative=not signed, noise=noise)
+    problem = gaussian_problem(M, N, s, seed=seed, signed=signed, noise=noise)
     A, y = problem.dense(), problem.y
     times = np.logspace(*TIMES, as_count("n_times", n_times, minimum=2))
     slope = _rate(model) * np.max(np.abs(A.T @ (y - A @ model.signal(np.zeros(N)))))

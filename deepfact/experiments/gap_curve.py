@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfact import rates, theory
+from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap
@@ -69,7 +69,7 @@ def gap_curve(
         ``constant`` of the asymptote.
     """
     Q, N = float(np.abs(x).sum()), problem.N
-    asymptote = rates.first_order_correction(problem, x, depth, nonnegative=not signed)
+    asymptote = theory.first_order_correction(problem, x, depth, signed=signed)
     measured, refined = [], []
     for value in log_alpha:
         model = DeepFactorization(depth, log_alpha=float(value), signed=signed)
@@ -125,7 +125,7 @@ def measure_curves(
         raise ValueError(f"l1-minimisation does not find the {s} nonzeros: choose M > {M}")
     curves = []
     for L in depths:
-        asymptote = rates.first_order_correction(problem, x, L)
+        asymptote = theory.first_order_correction(problem, x, L)
         last = np.log(1e-20 * np.abs(x).sum() / asymptote.gap_coefficient) / asymptote.exponent
         log_alpha = np.linspace(min(0.0, 0.02 * last), last, points)
         curves.append(gap_curve(problem, x, L, log_alpha))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfact import rates
+from deepfact import theory
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.fits import fitted_slope
@@ -96,13 +96,13 @@ def measure_rates(
         while found < instances:
             if draws - found > 20 * instances:
                 raise ValueError(f"M = {M} is too small for l1 recovery of s = {s} among N = {N}")
-            problem = gaussian_problem(M, N, s, seed=source.spawn(1)[0], nonnegative=not signed)
+            problem = gaussian_problem(M, N, s, seed=source.spawn(1)[0], signed=signed)
             draws += 1
             predicted = _predictions(problem, depths, signed)
             if predicted is None:
                 continue
             found += 1
-            two = rates.first_order_correction(problem, problem.x_true, 2, nonnegative=not signed)
+            two = theory.first_order_correction(problem, problem.x_true, 2, signed=signed)
             for L, one in zip(depths, predicted, strict=True):
                 gaps = np.log(10) * np.asarray(log10_gaps if L > 2 else log10_gaps_two)
                 row = _rate(problem, float(L), one, two.certificate, gaps, signed)
@@ -114,8 +114,7 @@ def _predictions(problem, depths, signed):
     """Return the asymptotes for all depths; None where one does not exist or is infinitely fast."""
     try:
         predicted = [
-            rates.first_order_correction(problem, problem.x_true, L, nonnegative=not signed)
-            for L in depths
+            theory.first_order_correction(problem, problem.x_true, L, signed=signed) for L in depths
         ]
     except ValueError:
         return None

@@ -53,7 +53,7 @@ def draw_problem(M: int, N: int, s: int, signed: bool, rng: np.random.Generator)
         The problem.
     """
     while True:
-        problem = gaussian_problem(M, N, s, seed=rng, nonnegative=not signed)
+        problem = gaussian_problem(M, N, s, seed=rng, signed=signed)
         if signed:
             return problem
         # The largest t such that A z = y with all z_i >= t; t is free, z >= 0 besides.

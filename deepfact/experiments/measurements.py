@@ -53,7 +53,7 @@ def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, 
     workers : int, optional
         Processes (default: 1).
     **arguments : object
-        Those of `recovery_table` but ``nonnegative``.
+        Those of `recovery_table` but ``signed``.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def measure_recovery(workers: int = 1, **arguments: Any) -> dict[str, dict[str, 
         The table of `recovery_table` for each of "signed" and "nonnegative".
     """
     return {
-        kind: recovery_table(nonnegative=kind == "nonnegative", workers=workers, **arguments)
+        kind: recovery_table(signed=kind == "signed", workers=workers, **arguments)
         for kind in KINDS
     }
 
@@ -87,7 +87,7 @@ def depth_two_by_scale(
     N: int,
     s: int,
     trials: int,
-    nonnegative: bool,
+    signed: bool,
     log10_alphas: list[float],
     seed: int,
 ) -> dict[str, np.ndarray]:
@@ -99,8 +99,8 @@ def depth_two_by_scale(
         Measurements, unknowns, nonzeros.
     trials : int
         Instances: the first ones of the cell in `phase_transition`.
-    nonnegative : bool
-        Nonnegative or signed vectors.
+    signed : bool
+        Signed or nonnegative vectors.
     log10_alphas : list of float
         K init scales of depth 2.
     seed : int
@@ -127,10 +127,10 @@ def depth_two_by_scale(
     for trial in range(trials):
         sequence = np.random.SeedSequence(seed, spawn_key=(N, M, s, trial))
         pair = (float(scales[-1]), np.log(1e-5))
-        found, _ = recovery_trial(M, N, s, nonnegative, pair, TOLERANCE, sequence)
-        problem = gaussian_problem(M, N, s, np.random.default_rng(sequence), nonnegative)
+        found, _ = recovery_trial(M, N, s, signed, pair, TOLERANCE, sequence)
+        problem = gaussian_problem(M, N, s, np.random.default_rng(sequence), signed=signed)
         for k, scale in enumerate(scales):
-            model = DeepFactorization(2, signed=not nonnegative, log_alpha=float(scale))
+            model = DeepFactorization(2, signed=signed, log_alpha=float(scale))
             limit = flow_limit(problem, model)
             require(limit)
             error = np.linalg.norm(limit.x - problem.x_true)
@@ -168,7 +168,7 @@ def measure_scales(
             select(table, part="cut"), "measurements", "unknowns", "nonzeros"
         ):
             count, seed = min(trials, int(at["trials"][0])), int(at["seed"][0])
-            found = depth_two_by_scale(M, N, s, count, kind == "nonnegative", log10_alphas, seed)
+            found = depth_two_by_scale(M, N, s, count, kind == "signed", log10_alphas, seed)
             rows += [
                 {
                     "signal": kind,

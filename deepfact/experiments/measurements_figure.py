@@ -106,7 +106,7 @@ def _draw_grid(axis: Axes, kind: str, method: str, N: int, rates: dict[str, np.n
     rate = rates["value"].reshape(len(Ms), len(ss))
     image = axis.pcolormesh(Ms, ss, rate.T, cmap="Greys", vmin=0, vmax=1, rasterized=True)
     r = np.linspace(0, N, 201)
-    curve = recovery_threshold(r, N, kind == "nonnegative")
+    curve = recovery_threshold(r, N, signed=kind == "signed")
     axis.plot(curve, r, color=INK["vermillion"], label=r"$N\,\delta(s/N)$")
     axis.set(xlabel="measurements $M$", ylabel="nonzeros $s$", title=f"{kind}, {METHODS[method]}")
     axis.set(xlim=(Ms[0], N), ylim=(ss[0], N))
@@ -116,8 +116,8 @@ def _draw_grid(axis: Axes, kind: str, method: str, N: int, rates: dict[str, np.n
 def _draw_cut(axis: Axes, kind: str, N: int, rates: dict[str, np.ndarray]) -> None:
     s = int(rates["y"][0])
     M = np.linspace(rates["x"].min(), rates["x"].max(), 200)
-    centre = recovery_threshold(s, N, kind == "nonnegative")
-    sigma = recovery_window(s, N, kind == "nonnegative")
+    centre = recovery_threshold(s, N, signed=kind == "signed")
+    sigma = recovery_window(s, N, signed=kind == "signed")
     axis.plot(M, ndtr((M - centre) / sigma), color="0.5", label="predicted")
     for k, (method, own) in enumerate(groups(rates, "method")):
         color, marker, label = CUT_LOOKS[method]
@@ -143,7 +143,7 @@ def _draw_growth(axis: Axes, points: dict[str, np.ndarray]) -> None:
             own["x"], own["value"], error, fmt=marker, color=color, label=f"{kind}, L = 3"
         )
         s, fine = int(own["y"][0]), np.geomspace(own["x"][0], own["x"][-1], 50)
-        curve = [recovery_threshold(s, int(N), kind == "nonnegative") for N in fine]
+        curve = [recovery_threshold(s, int(N), signed=kind == "signed") for N in fine]
         axis.plot(fine, curve, color=color)
     axis.set_xscale("log", base=2)
     axis.set_xticks(own["x"], [f"{N:g}" for N in own["x"]])

@@ -177,7 +177,7 @@ def _projection(problem, nearest, corners, depth, log_alpha):
 
 def _guaranteed(problem, Q, depth, eps):
     """Return the gap from alpha = h(Q, eps Q); infinite where the limit's status is wrong."""
-    log_alpha = theory.log_init_scale_bound(Q, eps * Q, problem.N, depth, signed=False)
+    log_alpha = theory.init_scale_bound(Q, eps * Q, problem.N, depth, signed=False, log=True)
     if log_alpha < SMALLEST_LOG_ALPHA:
         return np.nan
     model = DeepFactorization(depth, log_alpha=log_alpha, signed=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfact import rates
+from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.dynamics.near_limit import slowest_mode
@@ -32,10 +32,10 @@ def predicted_exponents(problem: Problem, depth: float) -> tuple[float, float]:
         The exponents; at depth 2 they depend on the problem.
     """
     if depth > 2:
-        return rates.plateau_exponents(depth)
+        return theory.plateau_exponents(depth)
     best = basis_pursuit(problem)
     x = np.where(np.abs(best.x) > 1e-8 * np.abs(best.x).max(), best.x, 0.0)
-    return rates.plateau_exponents(depth, 1 - rates.l1_error_exponent(problem, x) / 2)
+    return theory.plateau_exponents(depth, 1 - theory.l1_error_exponent(problem, x) / 2)
 
 
 def rate_exponent(

@@ -17,8 +17,8 @@ METHODS = {"depth_2": "L = 2", "depth_3": "L = 3", "basis_pursuit": "basis pursu
 
 def _fit(kind, method, N, s, cells):
     fit = logistic_fit(cells["measurements"], cells[method], cells["trials"])
-    predicted = recovery_threshold(s, N, kind == "nonnegative")
-    other = recovery_threshold(s, N, kind != "nonnegative")
+    predicted = recovery_threshold(s, N, signed=kind == "signed")
+    other = recovery_threshold(s, N, signed=kind != "signed")
     tolerance = threshold_tolerance(fit.midpoint_error)
     return {
         "signal": kind,
@@ -26,7 +26,7 @@ def _fit(kind, method, N, s, cells):
         "unknowns": N,
         "nonzeros": s,
         "predicted": predicted,
-        "window": recovery_window(s, N, kind == "nonnegative"),
+        "window": recovery_window(s, N, signed=kind == "signed"),
         "midpoint": fit.midpoint,
         "midpoint_error": fit.midpoint_error,
         "width": fit.width,
@@ -106,7 +106,7 @@ def chi_square(cut: dict[str, np.ndarray], kind: str, method: str, widening: flo
         p = Phi((M - N delta(s/N))/sigma).
     """
     N, s = int(cut["unknowns"][0]), int(cut["nonzeros"][0])
-    sigma = widening * recovery_window(s, N, kind == "nonnegative")
-    z = (cut["measurements"] - recovery_threshold(s, N, kind == "nonnegative")) / sigma
+    sigma = widening * recovery_window(s, N, signed=kind == "signed")
+    z = (cut["measurements"] - recovery_threshold(s, N, signed=kind == "signed")) / sigma
     chance, count = ndtr(z), cut["trials"]
     return float(np.sum((cut[method] - count * chance) ** 2 / (count * chance * ndtr(-z))))

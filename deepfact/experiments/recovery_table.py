@@ -67,7 +67,7 @@ def grid_cells(N: int, side: int) -> list[tuple[int, int]]:
     return [(int(M), int(s)) for M in values for s in values]
 
 
-def cut_cells(N: int, s: int, points: int, nonnegative: bool) -> list[tuple[int, int]]:
+def cut_cells(N: int, s: int, points: int, signed: bool) -> list[tuple[int, int]]:
     """Return cells across the predicted transition at one sparsity.
 
     Parameters
@@ -76,22 +76,22 @@ def cut_cells(N: int, s: int, points: int, nonnegative: bool) -> list[tuple[int,
         Unknowns and nonzeros.
     points : int
         Number of cells.
-    nonnegative : bool
-        Nonnegative or signed vectors.
+    signed : bool
+        Signed or nonnegative vectors.
 
     Returns
     -------
     list of (int, int)
         M from three predicted widths below the predicted threshold to three above.
     """
-    centre = recovery_threshold(s, N, nonnegative)
-    width = 3 * recovery_window(s, N, nonnegative)
+    centre = recovery_threshold(s, N, signed=signed)
+    width = 3 * recovery_window(s, N, signed=signed)
     values = np.rint(np.linspace(centre - width, centre + width, points)).astype(int)
     return [(int(M), s) for M in np.unique(np.clip(values, 1, N))]
 
 
 def recovery_table(
-    nonnegative: bool,
+    signed: bool,
     seed: int,
     unknowns: int,
     side: int,
@@ -115,8 +115,8 @@ def recovery_table(
 
     Parameters
     ----------
-    nonnegative : bool
-        Nonnegative vectors and positive model, or signed ones.
+    signed : bool
+        Signed vectors and model, or nonnegative vectors and the positive model.
     seed : int
         Seed; equal instances for every method.
     unknowns, side, trials : int
@@ -170,16 +170,24 @@ def recovery_table(
         as_count(name, value, minimum=1)
     scales = (log10_alpha_2 * np.log(10), log10_alpha_3 * np.log(10))
     parts = [("grid", unknowns, grid_cells(unknowns, side), trials)]
-    cut = cut_cells(cut_unknowns, cut_nonzeros, cut_points, nonnegative)
+    cut = cut_cells(cut_unknowns, cut_nonzeros, cut_points, signed)
     parts.append(("cut", cut_unknowns, cut, cut_trials))
     for N in sorted(growth_unknowns):
-        cells = cut_cells(int(N), growth_nonzeros, growth_points, nonnegative)
+        cells = cut_cells(int(N), growth_nonzeros, growth_points, signed)
         parts.append(("growth", int(N), cells, growth_trials))
     made = (float(log10_alpha_2), float(log10_alpha_3), TOLERANCE, seed)
     rows: dict[str, list] = {name: [] for name in COLUMNS}
     for part, N, cells, count in share_cells(parts, chunk, chunks):
         result = phase_transition(
-            N, cells, count, nonnegative, scales, TOLERANCE, seed, workers, checkpoint
+            N,
+            cells,
+            count,
+            log_alphas=scales,
+            tolerance=TOLERANCE,
+            seed=seed,
+            workers=workers,
+            checkpoint=checkpoint,
+            signed=signed,
         )
         _append(rows, part, result, made)
     return {name: np.array(values) for name, values in rows.items()}

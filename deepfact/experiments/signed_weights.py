@@ -37,7 +37,7 @@ def signed_weighted_minimiser(
     weights = np.concatenate([plus, minus])
     allowed = np.isfinite(weights)
     columns = np.hstack([A, -A])[:, allowed]
-    best = basis_pursuit(Problem(columns, y), nonnegative=True, weights=weights[allowed])
+    best = basis_pursuit(Problem(columns, y), signed=False, weights=weights[allowed])
     if best.status not in ("optimal", "inaccurate"):
         raise RuntimeError(f"basis pursuit: {best.message}")
     parts = np.zeros(len(weights))

@@ -236,7 +236,7 @@ def measure_stability(
     ]
     streams = [stream.spawn(2) for stream in np.random.SeedSequence(seed).spawn(len(cases))]
     problems = [
-        gaussian_problem(*size, seed=draw, nonnegative=not signed)
+        gaussian_problem(*size, seed=draw, signed=signed)
         for (_, _, signed), (draw, _) in zip(cases, streams, strict=True)
     ]
     models = [

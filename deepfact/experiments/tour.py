@@ -1,4 +1,4 @@
-"""The tour: three depths on one problem, and how few measurements they need."""
+"""The tour: three depths on one problem, what the start does, how few measurements they need."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from deepfact.checks import Claim
+from deepfact.experiments import kernel_and_rich
 from deepfact.experiments.depth_runs import counted, measure_flows, relative_error
 from deepfact.experiments.depth_side_by_side_figure import SUPPORT_LOOKS
 from deepfact.experiments.instances import model_of_depth
+from deepfact.experiments.kernel_and_rich import measure_limits, measure_shapes
+from deepfact.experiments.kernel_and_rich_figure import (
+    balls,
+    draw_plane,
+    draw_shapes,
+    power_of_ten,
+)
 from deepfact.experiments.looks import LOOKS
-from deepfact.experiments.tables import from_rows, groups, join, select
+from deepfact.experiments.tables import from_rows, groups, join, select, series
 from deepfact.figures import figure_style
+from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
 from deepfact.theory import recovery_threshold
@@ -25,7 +35,9 @@ __all__ = [
     "figure",
     "figure_data",
     "measure_flows",
+    "measure_limits",
     "measure_recovery",
+    "measure_shapes",
 ]
 
 
@@ -52,7 +64,7 @@ def measure_recovery(
     start : float
         alpha^L, each product at time 0.
     trials : int
-        Instances for each M, the same for all depths.
+        Instances for each M, the same for all depths and for l1-minimisation.
     seed : int
         Source of randomness: one spawned stream for each instance.
     tolerance : float, optional
@@ -60,21 +72,22 @@ def measure_recovery(
 
     Returns
     -------
-    dict of str to ndarray of shape (D * K,)
-        ``depth``, ``measurements``, ``recovered`` (the count), ``trials``, ``unknowns``,
-        ``nonzeros``, ``start``, ``tolerance``.
+    dict of str to ndarray of shape ((D + 1) * K,)
+        ``method`` ("L = 1", ..., and last "l1", basis pursuit), ``measurements``, ``recovered``
+        (the count), ``trials``, ``unknowns``, ``nonzeros``, ``start``, ``tolerance``.
     """
-    counts = np.zeros((len(depths), len(measurements)), dtype=int)
+    methods = [f"L = {depth:g}" for depth in depths] + ["l1"]
+    counts = np.zeros((len(methods), len(measurements)), dtype=int)
     for k, streams in enumerate(np.random.SeedSequence(seed).spawn(len(measurements))):
         for stream in streams.spawn(trials):
             problem = gaussian_problem(measurements[k], N, s, seed=stream)
-            for d, depth in enumerate(depths):
-                limit = flow_limit(problem, model_of_depth(depth, start))
-                counts[d, k] += relative_error(limit.x, problem.x_true) <= tolerance
+            found = [flow_limit(problem, model_of_depth(depth, start)).x for depth in depths]
+            found.append(basis_pursuit(problem).x)
+            counts[:, k] += [relative_error(x, problem.x_true) <= tolerance for x in found]
     return from_rows(
         [
             {
-                "depth": depth,
+                "method": method,
                 "measurements": measurements[k],
                 "recovered": counts[d, k],
                 "trials": trials,
@@ -83,7 +96,7 @@ def measure_recovery(
                 "start": start,
                 "tolerance": tolerance,
             }
-            for d, depth in enumerate(depths)
+            for d, method in enumerate(methods)
             for k in range(len(measurements))
         ]
     )
@@ -110,7 +123,7 @@ def describe_limits(flows: dict[str, dict[str, np.ndarray]]) -> str:
 
 
 def describe_certificates(flows: dict[str, dict[str, np.ndarray]]) -> str:
-    """Write the least l1 norm and the interval that each limit certifies for it.
+    """Write the least l1 norm, the interval that each limit certifies for it, and S3's bound.
 
     Parameters
     ----------
@@ -125,22 +138,33 @@ def describe_certificates(flows: dict[str, dict[str, np.ndarray]]) -> str:
     table = flows["depths"]
     lines = [f"smallest l1-norm Q = {table['Q'][0]:.6f} (by linear programming)"]
     for depth, own in groups(table, "depth"):
-        lines.append(f"L = {depth}: {own['lower_bound'][0]:.6f} <= Q <= {own['l1_norm'][0]:.6f}")
+        line = f"L = {depth}: {own['lower_bound'][0]:.6f} <= Q <= {own['l1_norm'][0]:.6f}"
+        allowed = own["bound"][0]
+        known = f" (S3 allows Q + {allowed:.2f})" if np.isfinite(allowed) else ""
+        lines.append(line + known)
     return "\n".join(lines)
 
 
-def checks(flows: dict[str, dict[str, np.ndarray]]) -> list[Claim]:
-    """Return what the limits of depth 2 and more say about D3 and S3.
+def checks(
+    flows: dict[str, dict[str, np.ndarray]],
+    shapes: dict[str, np.ndarray],
+    limits: dict[str, np.ndarray],
+) -> list[Claim]:
+    """Return what the limits of depth 2 and more say about D3, S3 and D5.
 
     Parameters
     ----------
     flows : dict
         Of `measure_flows`, depths 1 and 2 among the depths.
+    shapes : dict
+        Of `measure_shapes`.
+    limits : dict
+        Of `measure_limits`.
 
     Returns
     -------
     list of Claim
-        One of D3, one of S3, each with its rival.
+        One of D3, one of S3 and two of D5, each with its rival.
     """
     deep = select(flows["depths"], where=flows["depths"]["depth"] >= 2)
     one, two = (select(flows["depths"], depth=depth) for depth in (1, 2))
@@ -159,17 +183,22 @@ def checks(flows: dict[str, dict[str, np.ndarray]]) -> list[Claim]:
         ),
         Claim(
             "S3",
-            f"||x_inf||_1 - Q is at most its bound for {several} factors; margin: 1 minus "
+            f"||x_inf||_1 - Q is at most the sharper bound for {several} factors; margin: 1 minus "
             "their ratio",
             1 - (deep["l1_norm"] - Q) / deep["bound"],
             "with one factor the excess is at most the bound for two",
             1 - (one["l1_norm"] - one["Q"]) / two["bound"],
         ),
+        *kernel_and_rich.checks(shapes, limits),
     ]
 
 
 def figure_data(
-    flows: dict[str, dict[str, np.ndarray]], recovery: dict[str, np.ndarray]
+    flows: dict[str, dict[str, np.ndarray]],
+    shapes: dict[str, np.ndarray],
+    limits: dict[str, np.ndarray],
+    recovery: dict[str, np.ndarray],
+    shown: float,
 ) -> dict[str, np.ndarray]:
     """Return the numbers that the figure shows, as one table.
 
@@ -177,54 +206,76 @@ def figure_data(
     ----------
     flows : dict
         Of `measure_flows`.
+    shapes : dict
+        Of `measure_shapes`.
+    limits : dict
+        Of `measure_limits`.
     recovery : dict
         Of `measure_recovery`.
+    shown : float
+        The depth whose shapes and limits of two unknowns are drawn.
 
     Returns
     -------
     dict of str to ndarray of shape (K,)
-        ``panel``, ``coordinate`` (of panel "recovery" the depth), ``x`` and ``y``.
+        ``panel``; ``series``: the coordinate of a flow, the init scale of a shape, of a curve or of
+        a limit, or the method of recovery; ``x`` and ``y``.
     """
-    lines = flows["coordinates"]
-    return join(
-        {
-            "panel": np.array([f"depth {depth:g}" for depth in lines["depth"]]),
-            "coordinate": lines["coordinate"],
-            "x": lines["x"],
-            "y": lines["y"],
-        },
-        {
-            "panel": np.full(len(recovery["depth"]), "recovery"),
-            "coordinate": recovery["depth"],
-            "x": recovery["measurements"],
-            "y": recovery["recovered"] / recovery["trials"],
-        },
-    )
+    tables = [
+        series(f"depth {depth:g}", str(i), own["x"], own["y"])
+        for depth, i, own in groups(flows["coordinates"], "depth", "coordinate")
+    ]
+    for alpha, own in groups(select(shapes, depth=shown), "init_scale"):
+        tables.append(series("divergence", f"{alpha:g}", own["z"], own["scaled"]))
+    for alpha, own in groups(balls(limits, shown), "init_scale"):
+        tables.append(series("equal divergence", f"{alpha:g}", own["first"], own["second"]))
+    for alpha, own in groups(select(limits, depth=shown, case="plane"), "init_scale"):
+        tables.append(series("limit of two unknowns", f"{alpha:g}", own["first"], own["second"]))
+    for method, own in groups(recovery, "method"):
+        share = own["recovered"] / own["trials"]
+        tables.append(series("recovery", method, own["measurements"], share))
+    return join(*tables)
 
 
-def figure(flows: dict[str, dict[str, np.ndarray]], recovery: dict[str, np.ndarray]) -> Figure:
-    """Draw the coordinates of three flows, and the shares of recovered vectors.
+def figure(
+    flows: dict[str, dict[str, np.ndarray]],
+    shapes: dict[str, np.ndarray],
+    limits: dict[str, np.ndarray],
+    recovery: dict[str, np.ndarray],
+    shown: float,
+) -> Figure:
+    """Draw three flows, the divergence and the limits for large and small starts, and recovery.
 
     Parameters
     ----------
     flows : dict
         Of `measure_flows`, of three depths at most.
+    shapes : dict
+        Of `measure_shapes`.
+    limits : dict
+        Of `measure_limits`.
     recovery : dict
         Of `measure_recovery`.
+    shown : float
+        The depth whose shapes and limits of two unknowns are drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Four panels.
+        Two rows of three panels.
     """
     figure_style()
-    drawing, axes = plt.subplots(2, 2, figsize=(7, 5))
-    for axis, (depth, row) in zip(axes.flat, groups(flows["depths"], "depth"), strict=False):
+    drawing, axes = plt.subplots(2, 3, figsize=(7.4, 5.2))
+    for axis, (depth, row) in zip(axes[0], groups(flows["depths"], "depth"), strict=False):
         true = select(flows["entries"], depth=depth)["true"]
         _draw_flow(axis, select(flows["coordinates"], depth=depth), true, row)
         error = row["error"][0]
-        axis.set_title(f"$L = {depth:g}$: the limit is off by {100 * error:.2g} %")
-    _draw_recovery(axes.flat[3], recovery)
+        axis.set_title(f"$L = {depth:g}$: limit off by {100 * error:.2g} %")
+        axis.tick_params(labelleft=axis is axes[0, 0])
+    axes[0, 0].set_ylabel("coordinates of $x(t)$")
+    draw_shapes(axes[1, 0], shapes, shown)
+    draw_plane(axes[1, 1], limits, shown)
+    _draw_recovery(axes[1, 2], recovery)
     return drawing
 
 
@@ -244,29 +295,35 @@ def _draw_flow(
         color, line = SUPPORT_LOOKS[k % 6]
         axis.semilogx(*curves[i], ls=line, color=color, lw=1.6)
         axis.plot(2 * last, true[i], "o", color=color, clip_on=False)
+    begin = "$x=0$" if row["depth"][0] == 1 else f"$\\alpha^L={power_of_ten(row['start'][0])}$"
     axis.set(
-        xlabel="time $t$",
-        ylabel="coordinates of $x(t)$",
+        xlabel=f"time $t$, from {begin}",
         ylim=row["room"][0] * np.array([row["lowest"][0], row["highest"][0]]),
         xlim=(first, 2 * last),
     )
+    axis.xaxis.set_major_locator(LogLocator(numticks=6))
+    axis.xaxis.set_minor_locator(LogLocator(numticks=999))
+    axis.xaxis.set_minor_formatter("")
 
 
 def _draw_recovery(axis: Axes, recovery: dict[str, np.ndarray]) -> None:
-    for k, (depth, own) in enumerate(groups(recovery, "depth")):
+    for k, (method, own) in enumerate(groups(recovery, "method")):
+        share = 100 * own["recovered"] / own["trials"]
+        if method == "l1":
+            look = {"ls": "none", "marker": "o", "mfc": "none", "mec": "0.2", "ms": 8}
+            axis.plot(own["measurements"], share, **look, label="least $\\ell_1$-norm", zorder=4)
+            continue
         color, line, marker = LOOKS[k]
+        label = f"${method.replace(' ', '')}$"
         axis.plot(
-            own["measurements"],
-            100 * own["recovered"] / own["trials"],
-            marker=marker,
-            ls=line,
-            color=color,
-            label=f"$L = {depth:g}$",
+            own["measurements"], share, marker=marker, ls=line, color=color, label=label, ms=3.5
         )
     s, N = recovery["nonzeros"][0], recovery["unknowns"][0]
     threshold = recovery_threshold(s, N)
     axis.axvline(threshold, color="0.4", lw=0.8)
-    axis.text(threshold - 0.5, 97, "predicted", color="0.3", fontsize=8, ha="right", va="top")
-    axis.set(xlabel="number of measurements $M$", ylabel="recovered, %", ylim=(-4, 104))
-    axis.set_title(f"{s} nonzeros in {N}: how many measurements?")
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 0.06))
+    axis.text(threshold - 1, 97, "pre-\ndicted", color="0.3", fontsize=8, ha="right", va="top")
+    begin = power_of_ten(recovery["start"][0])
+    axis.set(xlabel="measurements $M$", ylabel="recovered, %", ylim=(-5, 105))
+    axis.text(0.98, 0.09, f"$s={s}$, $N={N}$", transform=axis.transAxes, fontsize=8, ha="right")
+    axis.set_title(f"recovery, from $\\alpha^L={begin}$")
+    axis.legend(loc="center right", bbox_to_anchor=(1, 0.42), fontsize=7)

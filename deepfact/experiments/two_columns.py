@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from deepfact import rates, theory
+from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.tables import from_rows, groups
@@ -37,7 +37,7 @@ def worst_case(
 
     def gap(log_delta):
         delta = float(np.exp(log_delta))
-        return rates.worst_case_gap(delta, Q, depth, signed=signed, log_alpha=log_alpha)
+        return theory.worst_case_gap(delta, Q, depth, signed=signed, log_alpha=log_alpha)
 
     # The worst delta is of the order of the worst gap, which is that of the asymptote.
     log_ratio = max(float(np.log(Q)) - depth * log_alpha, 1.0)
@@ -80,14 +80,14 @@ def measure_worst_case(
     """
     rows = []
     for L in depths:
-        C = rates.worst_case_constant(L)
+        C = theory.worst_case_constant(L)
         for log10_ratio in log10_ratios:
             log_ratio = float(np.log(10) * log10_ratio)
             log_alpha = (float(np.log(Q)) - log_ratio) / L
             gap, delta = worst_case(Q, L, log_alpha, signed)
             limit_gap = np.nan
             if delta > 1e-6:
-                problem = rates.worst_case_problem(delta, Q)
+                problem = theory.worst_case_problem(delta, Q)
                 model = DeepFactorization(L, log_alpha=log_alpha, signed=signed)
                 difference = problem.A[0, 1] - 1.0  # delta as it is in the matrix
                 limit = flow_limit(problem, model)

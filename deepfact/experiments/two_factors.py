@@ -8,8 +8,8 @@ from scipy.integrate import solve_ivp
 from deepfact.dynamics.factor_flow import factor_flow
 from deepfact.experiments.tables import from_rows
 from deepfact.problem import Problem, gaussian_problem
-from deepfact.rates import sign_change_time
 from deepfact.statuses import require
+from deepfact.theory import sign_change_time
 
 INTEGRATION = 1e-8
 """What integration and interpolation may add to a time, relative to it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from deepfact.checks import Claim
 from deepfact.experiments.fits import fitted_slope
@@ -11,12 +12,13 @@ from deepfact.experiments.looks import LOOKS
 from deepfact.experiments.plateau import measure_losses, measure_plateau, measure_slopes
 from deepfact.experiments.tables import groups, join, select, series
 from deepfact.experiments.two_factors import INTEGRATION, measure_one_coordinate, measure_pairs
+from deepfact.figures import figure_style
 
 __all__ = [
     "checks",
     "describe_pairs",
     "describe_sign_changes",
-    "draw",
+    "figure",
     "figure_data",
     "measure_losses",
     "measure_one_coordinate",
@@ -193,21 +195,23 @@ def figure_data(
     return join(*parts)
 
 
-def draw(
-    axes: tuple[Axes, Axes], losses: dict[str, np.ndarray], plateau: dict[str, np.ndarray]
-) -> None:
+def figure(losses: dict[str, np.ndarray], plateau: dict[str, np.ndarray]) -> Figure:
     """Draw losses over the plateau, and when the first coordinate changes its sign.
 
     Parameters
     ----------
-    axes : tuple of two Axes
-        Where to draw.
     losses : dict of str to ndarray
         From `measure_losses`.
     plateau : dict of str to ndarray
         From `measure_plateau`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels.
     """
-    by_loss, by_change = axes
+    figure_style()
+    drawn, (by_loss, by_change) = plt.subplots(1, 2, figsize=(7.2, 2.9))
     for k, (exponent, rows) in enumerate(groups(losses, "log10_imbalance")):
         color, line, _ = LOOKS[(k + 1) % 6] if np.isfinite(exponent) else LOOKS[0]
         label = f"$10^{{{exponent:g}}}$" if np.isfinite(exponent) else "equal"
@@ -232,3 +236,4 @@ def draw(
     by_change.set_title("a wait that grows with $\\log(1/\\delta)$")
     by_change.legend(loc="upper right")
     by_change.set_ylim(top=1.35 * by_change.get_ylim()[1])
+    return drawn

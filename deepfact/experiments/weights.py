@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
 
 from deepfact.checks import Claim
@@ -11,6 +12,7 @@ from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.hard_columns import hard_problem
 from deepfact.experiments.looks import LOOKS
 from deepfact.experiments.tables import from_rows, groups, join, select, series
+from deepfact.figures import figure_style
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
@@ -282,17 +284,21 @@ def figure_data(weighted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return join(*parts)
 
 
-def draw(axes: tuple[Axes, Axes], weighted: dict[str, np.ndarray]) -> None:
+def figure(weighted: dict[str, np.ndarray]) -> Figure:
     """Draw the gap in the weighted norm, and which minimiser the limit is near to.
 
     Parameters
     ----------
-    axes : tuple of two Axes
-        Where to draw.
     weighted : dict of str to ndarray
         From `measure_weights`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels.
     """
-    by_gap, by_distance = axes
+    figure_style()
+    drawn, (by_gap, by_distance) = plt.subplots(1, 2, figsize=(7.2, 2.9))
     data = figure_data(weighted)
 
     def line(axis, panel, name, **style):
@@ -319,3 +325,4 @@ def draw(axes: tuple[Axes, Axes], weighted: dict[str, np.ndarray]) -> None:
     by_distance.set(xlabel="start $\\alpha^L$", ylabel="relative distance of $x_\\infty$")
     by_distance.set_title("which minimiser?")
     by_distance.legend(loc="lower right")
+    return drawn

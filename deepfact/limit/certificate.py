@@ -149,7 +149,9 @@ def interior_answer(scaled, model, found) -> Answer:
             weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
-    near = row_residual(B, x, target) <= _met(scaled)
+    # What judge allows in rows of entries below rounding of the signal.
+    size = np.abs(target) + BELOW * np.max(scaled.norms * np.abs(x))
+    near = row_residual(B, x, target, size) <= _met(scaled)
     proved = bool(proved and near and off <= _ON_CURVE * largest)
     if not proved and model.positive:
         only = _only_point(B, target, x, found.eta)

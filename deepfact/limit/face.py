@@ -24,6 +24,8 @@ _DEPENDENT = 1e-10  # pivots below this part of the largest: the columns depend 
 _NOTHING = 1e-13  # sums of 1/c along null vectors below this part of their terms are rounding
 _ROUNDING = 1e-15  # what is known of such sums otherwise
 _NEGLIGIBLE = 1e-10  # products below this part of the largest have no say in a solved problem
+_SMALL = 1e-6  # nor do these, unless their slack is
+_HELD = 1e-3  # below this
 _CLOSED = 1e-6  # slacks below this belong to the face where the solver was lost
 
 
@@ -88,7 +90,8 @@ def solve_face(
     """
     N = A.shape[1]
     log_a, rate = np.broadcast_to(log_a, N), np.broadcast_to(rate, N)
-    tight = (sigma < TIGHT) & (p > _NEGLIGIBLE * p.max()) if solved else sigma < _CLOSED
+    part = np.where(sigma < _HELD, _NEGLIGIBLE, _SMALL)
+    tight = (sigma < TIGHT) & (p > part * p.max()) if solved else sigma < _CLOSED
     branch, columns = np.nonzero(tight)
     if len(columns) == 0:
         return FaceResult(p, tight, False, 0.0 if solved else np.inf)

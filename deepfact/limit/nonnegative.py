@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from scipy.optimize import linprog, nnls
 
 from deepfact.limit.rows import CONSISTENT, row_residual
 
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
+_DIAMETER = 1e-10  # and these, where no other solution is left
+_DENOMINATORS = (10**3, 10**6)  # of entries of an exact certificate
+_EXACT = 10**4  # entries of a matrix up to which one is looked for
+_BITS = 24  # after the point, that entries may have then
 
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
@@ -80,6 +86,8 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     """Return which coordinates vanish on all of {z >= 0 : B z = y}.
 
     Such a set has a certificate, a vector m with B^T m >= 0, positive on the set, and <y, m> = 0.
+    In floating point it leaves entries of the set as large as rounding of y; where the flow's
+    choice on the other coordinates could answer to those, only rational numbers prove it.
     Both come from one linear program: max sum t over t <= 1, t <= z, B z = c y, z >= 0, c >= 1.
 
     Parameters
@@ -125,5 +133,29 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     most = paid * np.max(unit, where=zero, initial=0.0)
     largest = np.max(z * unit)
     # y = 0 may leave nothing at all: then B^T m > 0 says so by Gordan's alternative.
-    small = (most / largest) ** power <= _ZERO if largest > 0 else np.all(pull > 0)
-    return zero if small and np.all(pull[zero] >= 0.9) else nothing
+    part = most / largest if largest > 0 else 0.0
+    small = part**power <= _ZERO if largest > 0 else np.all(pull > 0)
+    rest = np.count_nonzero(~zero)
+    if part <= _DIAMETER and rest <= M:
+        small = small or np.linalg.matrix_rank(B[:, ~zero]) == rest
+    if small and np.all(pull[zero] >= 0.9):
+        return zero
+    return zero if M * N <= _EXACT and _proved(B, y, m, zero) else nothing
+
+
+def _proved(B, y, m, zero):
+    """Return whether a certificate near m, of rational numbers, holds exactly for B and y."""
+    if any(np.any(np.rint(np.ldexp(data, _BITS)) != np.ldexp(data, _BITS)) for data in (B, y)):
+        return False
+    columns = [[Fraction(entry) for entry in column] for column in B.T]
+    right = [Fraction(entry) for entry in y]
+    for largest in _DENOMINATORS:
+        near = [Fraction(entry).limit_denominator(largest) for entry in m]
+        pull = [sum(map(Fraction.__mul__, column, near)) for column in columns]
+        if (
+            sum(map(Fraction.__mul__, right, near)) == 0
+            and min(pull) >= 0
+            and all(value > 0 for value, flag in zip(pull, zero, strict=True) if flag)
+        ):
+            return True
+    return False

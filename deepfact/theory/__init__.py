@@ -5,6 +5,7 @@ Nothing here knows the dynamics: the inputs are the data, a minimiser, or number
 
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
 from deepfact.theory.imbalance import sign_change_time, single_product_weights
+from deepfact.theory.kernel_regime import kernel_distance_bound
 from deepfact.theory.l1_gap import (
     guaranteed_gap,
     init_scale_bound,
@@ -58,6 +59,7 @@ __all__ = [
     "flow_risk",
     "guaranteed_gap",
     "init_scale_bound",
+    "kernel_distance_bound",
     "l1_error_exponent",
     "l1_gap_bound",
     "l1_gap_bound_sharp",

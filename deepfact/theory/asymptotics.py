@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import linprog
 
-from deepfact.arguments import as_depth, as_flag, as_log_alpha, as_real_array
+from deepfact.arguments import as_depth, as_log_alpha, as_real_array, as_signed
 from deepfact.problem import Problem
 from deepfact.theory.scales import plain
 
@@ -75,7 +75,9 @@ class Asymptote:
             return plain(self.gap_coefficient * np.exp(self.exponent * logs))
 
 
-def l1_error_exponent(problem: Problem, x: np.ndarray, nonnegative: bool = False) -> float:
+def l1_error_exponent(
+    problem: Problem, x: np.ndarray, nonnegative: bool | None = None, *, signed: bool | None = None
+) -> float:
     """Return 2 (1 - rho), the exponent of alpha in the depth-2 flow's error on a fixed problem.
 
     Parameters
@@ -85,7 +87,9 @@ def l1_error_exponent(problem: Problem, x: np.ndarray, nonnegative: bool = False
     x : array_like of shape (N,)
         The unique minimiser of basis pursuit, nonzero, with exact zeros off its support.
     nonnegative : bool, optional
-        Positive model (default: False, signed model).
+        The opposite of ``signed``; not both.
+    signed : bool, optional
+        The signed model (default: True), or the positive one.
 
     Returns
     -------
@@ -105,13 +109,18 @@ def l1_error_exponent(problem: Problem, x: np.ndarray, nonnegative: bool = False
     Statement S7 of ``docs/statements.md``; the exponent is due to Matt and Stoeger,
     arXiv:2506.01143.
     """
-    signed = not as_flag("nonnegative", nonnegative)
+    signed = as_signed(signed, nonnegative)
     A, x, support = _minimiser(problem, x, signed)
     return 2 * (1 - _least_certificate(A, x, support, signed)[1])
 
 
 def first_order_correction(
-    problem: Problem, x: np.ndarray, depth: float, nonnegative: bool = False
+    problem: Problem,
+    x: np.ndarray,
+    depth: float,
+    nonnegative: bool | None = None,
+    *,
+    signed: bool | None = None,
 ) -> Asymptote:
     """Return the exact leading order of x_inf - x* and of the l1 gap as alpha -> 0.
 
@@ -124,7 +133,9 @@ def first_order_correction(
     depth : float
         Number L of factors: any real number >= 2, or ``numpy.inf``.
     nonnegative : bool, optional
-        Positive model (default: False, signed model).
+        The opposite of ``signed``; not both.
+    signed : bool, optional
+        The signed model (default: True), or the positive one.
 
     Returns
     -------
@@ -149,7 +160,7 @@ def first_order_correction(
     maximum, and the direction spans the kernel of A on the support and the maximal entries.
     """
     depth = as_depth(depth)
-    signed = not as_flag("nonnegative", nonnegative)
+    signed = as_signed(signed, nonnegative)
     A, x, support = _minimiser(problem, x, signed)
     nu, rho = _least_certificate(A, x, support, signed)
     free = np.ones(len(x), dtype=bool) if signed else support | ~_always_zero(A, support)
@@ -177,7 +188,7 @@ def _minimiser(problem, x, signed):
     if not x.any():
         raise ValueError("x must not be 0")
     if not signed and x.min() < 0:
-        raise ValueError("x must be nonnegative with nonnegative=True")
+        raise ValueError("x must be nonnegative with signed=False")
     A, support = problem.dense(), x != 0
     if np.linalg.matrix_rank(A[:, support]) < np.count_nonzero(support):
         raise ValueError("x is not the unique minimiser: its columns of A are dependent")

@@ -6,12 +6,12 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import erfcx, ndtr
 
-from deepfact.arguments import as_count, as_flag, as_numbers
+from deepfact.arguments import as_count, as_numbers, as_signed
 from deepfact.theory.scales import plain
 
 
 def recovery_threshold(
-    s: float | np.ndarray, N: int, nonnegative: bool = False
+    s: float | np.ndarray, N: int, nonnegative: bool | None = None, *, signed: bool | None = None
 ) -> float | np.ndarray:
     """Return N delta(s/N), the number of Gaussian measurements at which l1 recovery sets in.
 
@@ -22,7 +22,9 @@ def recovery_threshold(
     N : int
         Number of unknowns.
     nonnegative : bool, optional
-        The signal is known to be nonnegative (default: False).
+        The opposite of ``signed``; not both.
+    signed : bool, optional
+        The signal may have any signs (default: True), or is known to be nonnegative.
 
     Returns
     -------
@@ -41,12 +43,14 @@ def recovery_threshold(
     Statement S14 of ``docs/statements.md``. The form given there as a minimum over tau takes this
     value at its stationary point.
     """
-    r, copies, N = _sparsity(s, N, nonnegative)
+    r, copies, N = _sparsity(s, N, as_signed(signed, nonnegative))
     tau = _stationary_threshold(r, copies)
     return plain(N * (r + (1 - r) * copies * ndtr(-tau)))
 
 
-def recovery_window(s: float | np.ndarray, N: int, nonnegative: bool = False) -> float | np.ndarray:
+def recovery_window(
+    s: float | np.ndarray, N: int, nonnegative: bool | None = None, *, signed: bool | None = None
+) -> float | np.ndarray:
     """Return the predicted width sigma of the transition: P(recovery) = Phi((M - N delta)/sigma).
 
     Parameters
@@ -56,7 +60,9 @@ def recovery_window(s: float | np.ndarray, N: int, nonnegative: bool = False) ->
     N : int
         Number of unknowns.
     nonnegative : bool, optional
-        The signal is known to be nonnegative (default: False).
+        The opposite of ``signed``; not both.
+    signed : bool, optional
+        The signal may have any signs (default: True), or is known to be nonnegative.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def recovery_window(s: float | np.ndarray, N: int, nonnegative: bool = False) ->
     -----
     Statement S14 of ``docs/statements.md``.
     """
-    r, copies, N = _sparsity(s, N, nonnegative)
+    r, copies, N = _sparsity(s, N, as_signed(signed, nonnegative))
     tau = _stationary_threshold(r, copies)
     tail = ndtr(-tau)
     density = np.exp(-(tau**2) / 2) / np.sqrt(2 * np.pi)
@@ -86,12 +92,12 @@ def recovery_window(s: float | np.ndarray, N: int, nonnegative: bool = False) ->
     return plain(np.sqrt(N * np.maximum(variance, 0.0)))
 
 
-def _sparsity(s, N, nonnegative):
+def _sparsity(s, N, signed):
     s = as_numbers("s", s, minimum=0.0)
     N = as_count("N", N, minimum=1)
     if np.max(s) > N:
         raise ValueError(f"s must be at most N = {N}, got {np.max(s)}")
-    return s / N, 1.0 if as_flag("nonnegative", nonnegative) else 2.0, N
+    return s / N, 2.0 if signed else 1.0, N
 
 
 def _stationary_threshold(r, copies):

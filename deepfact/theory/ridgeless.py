@@ -41,8 +41,8 @@ def least_squares_risk(n: int, p: int, noise_variance: float, signal: float) -> 
 
     Notes
     -----
-    Statement T4 of ``docs/statements.md``: Belkin, Hsu and Xu (arXiv:1903.07571), from the mean of
-    the inverse Wishart law.
+    Statement T4 of ``docs/overparameterization.md``: Belkin, Hsu and Xu (arXiv:1903.07571), from
+    the mean of the inverse Wishart law.
     """
     n, p = as_count("n", n, minimum=1), as_count("p", p, minimum=1)
     noise_variance = as_real_number("noise_variance", noise_variance, minimum=0.0)
@@ -82,7 +82,7 @@ def weak_features_risk(n: int, q: int, noise_variance: float, used: float, unuse
 
     Notes
     -----
-    Statement T4 of ``docs/statements.md``: Belkin, Hsu and Xu (arXiv:1903.07571).
+    Statement T4 of ``docs/overparameterization.md``: Belkin, Hsu and Xu (arXiv:1903.07571).
     """
     unused = as_real_number("unused", unused, minimum=0.0)
     noise_variance = as_real_number("noise_variance", noise_variance, minimum=0.0)
@@ -122,8 +122,8 @@ def ridge_risk_given_design(
 
     Notes
     -----
-    Statement T4 of ``docs/statements.md``; the optimal penalty: Nakkiran, Venkat, Kakade and Ma
-    (arXiv:2003.01897).
+    Statement T4 of ``docs/overparameterization.md``; the optimal penalty: Nakkiran, Venkat,
+    Kakade and Ma (arXiv:2003.01897).
     """
     X = as_real_array("X", X, ndim=2)
     penalty = as_real_number("penalty", penalty, minimum=0.0)
@@ -186,7 +186,7 @@ def effective_penalty(eigenvalues: np.ndarray, n: int, penalty: float = 0.0) -> 
 
     Notes
     -----
-    Statement T5 of ``docs/statements.md``: Hastie, Montanari, Rosset and Tibshirani
+    Statement T5 of ``docs/overparameterization.md``: Hastie, Montanari, Rosset and Tibshirani
     (arXiv:1903.08560), Cheng and Montanari (arXiv:2210.08571).
     """
     eigenvalues, n = _spectrum(eigenvalues), as_count("n", n, minimum=1)
@@ -242,7 +242,7 @@ def ridge_risk(
 
     Notes
     -----
-    Statement T5 of ``docs/statements.md``: Hastie, Montanari, Rosset and Tibshirani
+    Statement T5 of ``docs/overparameterization.md``: Hastie, Montanari, Rosset and Tibshirani
     (arXiv:1903.08560), Cheng and Montanari (arXiv:2210.08571).
     """
     eigenvalues = _spectrum(eigenvalues)
@@ -308,7 +308,8 @@ def effective_ranks(eigenvalues: np.ndarray, n: int) -> EffectiveRanks:
 
     Notes
     -----
-    Statement T6 of ``docs/statements.md``: Bartlett, Long, Lugosi and Tsigler (arXiv:1906.11300).
+    Statement T6 of ``docs/overparameterization.md``: Bartlett, Long, Lugosi and Tsigler
+    (arXiv:1906.11300).
     """
     eigenvalues = np.sort(_spectrum(eigenvalues))[::-1]
     n = as_count("n", n, minimum=1)

@@ -82,8 +82,8 @@ def flow_risk(
 
     Notes
     -----
-    Statement T4 of ``docs/statements.md``. Derived here, from the convex Gaussian min-max theorem
-    as for the lasso.
+    Statement T4 of ``docs/overparameterization.md``. Derived here, from the convex Gaussian
+    min-max theorem as for the lasso.
 
     Examples
     --------
@@ -206,7 +206,8 @@ def proximal_map(
 
     Notes
     -----
-    Statement T4 of ``docs/statements.md``. Newton's method in w, kept in a bracket, then in x.
+    Statement T4 of ``docs/overparameterization.md``. Newton's method in w, kept in a
+    bracket, then in x.
     """
     v = np.asarray(v, dtype=np.float64)
     start = mirror_map.signal(np.zeros_like(v))

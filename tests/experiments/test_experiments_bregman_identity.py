@@ -1,4 +1,4 @@
-"""The experiment of the notebook 03_bregman_identity."""
+"""The experiment of the notebook 02_bregman_identity."""
 
 import matplotlib.pyplot as plt
 import numpy as np

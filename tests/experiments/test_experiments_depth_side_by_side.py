@@ -1,4 +1,4 @@
-"""The experiments of the notebooks 00_tour and 12_depth_side_by_side."""
+"""The experiments of the notebooks 00_tour and 13_depth_side_by_side."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,6 +23,14 @@ def limits():
 @pytest.fixture(scope="module")
 def recovery():
     return tour.measure_recovery(20, 1, [1, 15], [1, 3], 1e-9, trials=4, seed=0)
+
+
+@pytest.fixture(scope="module")
+def starts():
+    scales = [1.0, 0.1, 1e-8]
+    return tour.measure_shapes(scales, [2, 3], 10), tour.measure_limits(
+        scales, [2, 3], 0.5, 400, 0.1
+    )
 
 
 def test_flows(flows):
@@ -85,21 +93,22 @@ def test_each_check_of_the_limits_fails_on_its_own_number(limits):
         assert failures(experiment.checks(bad)) == expected, name
 
 
-def test_checks_of_the_tour(flows):
-    claims = tour.checks(flows)
-    assert [claim.statement for claim in claims] == ["D3", "S3"]
-    assert [claim.margins.size for claim in claims] == [2, 2]
-    assert failures(claims) == [False, False]
+def test_checks_of_the_tour(flows, starts):
+    claims = tour.checks(flows, *starts)
+    assert [claim.statement for claim in claims] == ["D3", "S3", "D5", "D5"]
+    assert [claim.margins.size for claim in claims] == [2, 2, 6, 12]
+    assert failures(claims) == 4 * [False]
     depths = flows["depths"]
-    for name, expected in (("Q_lower", [True, False]), ("bound", [False, True])):
+    for name, place in (("Q_lower", 0), ("bound", 1)):
         bad = flows | {"depths": depths | {name: 1e-9 * depths[name]}}
-        assert failures(tour.checks(bad)) == expected
+        assert failures(tour.checks(bad, *starts)) == [k == place for k in range(4)]
 
 
 def test_recovery(recovery):
-    np.testing.assert_array_equal(recovery["depth"], [1, 1, 3, 3])
-    np.testing.assert_array_equal(recovery["measurements"], [1, 15, 1, 15])
-    np.testing.assert_array_equal(recovery["recovered"], [0, 0, 0, 4])
+    methods = ["L = 1", "L = 1", "L = 3", "L = 3", "l1", "l1"]
+    np.testing.assert_array_equal(recovery["method"], methods)
+    np.testing.assert_array_equal(recovery["measurements"], 3 * [1, 15])
+    np.testing.assert_array_equal(recovery["recovered"], [0, 0, 0, 4, 0, 4])
 
 
 def test_descriptions(flows, limits):
@@ -108,30 +117,36 @@ def test_descriptions(flows, limits):
     assert "in the 2 largest entries" in lines[0]
     assert "from 1e-04" in lines[-1]
     assert len(tour.describe_limits(flows).splitlines()) == 3
-    assert len(tour.describe_certificates(flows).splitlines()) == 4
+    certificates = tour.describe_certificates(flows).splitlines()
+    assert [line.endswith(")") for line in certificates] == [True, False, True, True]
+    bound = select(flows["depths"], depth=3)["bound"][0]
+    assert certificates[3].endswith(f"(S3 allows Q + {bound:.2f})")
 
 
-def test_figures_draw_their_data(flows, limits, recovery):
+def test_figures_draw_their_data(flows, limits, starts, recovery):
     data = experiment.figure_data(flows, limits)
     assert {len(column) for column in data.values()} == {len(data["x"])}
     shown = select(data, panel="certified gap / Q, median", depth=3)
     expected = [np.median(select(limits, depth=3, start=s)["certified"]) for s in (1e-2, 1e-4)]
     np.testing.assert_array_equal(shown["y"], expected)
     figure = experiment.figure(flows, limits)
-    other = tour.figure(flows, recovery)
+    other = tour.figure(flows, *starts, recovery, 2)
     try:
         *_, fall, gaps = figure.axes
         assert [len(axis.lines) for axis in (fall, gaps)] == [3, 3]
         np.testing.assert_array_equal(gaps.lines[2].get_ydata(), expected)
         assert "three factors" in figure.axes[4].get_title()
         assert len(other.axes[0].lines) == 16 + 2
-        assert other.axes[3].get_title() == "1 nonzeros in 20: how many measurements?"
+        assert other.axes[5].get_title() == "recovery, from $\\alpha^L=10^{-9}$"
+        assert [len(axis.lines) for axis in other.axes[3:]] == [2 + 3, 1 + 2 * 3, 3 + 1]
     finally:
         plt.close(figure)
         plt.close(other)
-    tour_data = tour.figure_data(flows, recovery)
-    np.testing.assert_array_equal(select(tour_data, panel="recovery")["y"], [0, 0, 0, 1])
-    assert set(tour_data["panel"]) == {"depth 1", "depth 2", "depth 3", "recovery"}
+    tour_data = tour.figure_data(flows, *starts, recovery, 2)
+    np.testing.assert_array_equal(select(tour_data, panel="recovery")["y"], [0, 0, 0, 1, 0, 1])
+    flow_panels = {"depth 1", "depth 2", "depth 3"}
+    others = {"divergence", "equal divergence", "limit of two unknowns", "recovery"}
+    assert set(tour_data["panel"]) == flow_panels | others
 
 
 def test_counted():

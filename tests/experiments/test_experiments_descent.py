@@ -1,4 +1,4 @@
-"""The experiment of the notebook 09_descent."""
+"""The experiment of the notebook 10_descent."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,7 +46,7 @@ def test_descent_is_of_order_one(order):
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [2, 3.5])
 def test_factors_at_the_limit(depth, signed):
-    problem = df.gaussian_problem(8, 16, 1, seed=0, nonnegative=not signed)
+    problem = df.gaussian_problem(8, 16, 1, seed=0, signed=signed)
     model = df.DeepFactorization(depth, 0.1, signed=signed)
     factors = limit_factors(problem, model)
     assert factors.shape == (1 + signed, 16)
@@ -67,7 +67,7 @@ def test_largest_stable_step(stability):
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [2, 3])
 def test_largest_stable_step_is_that_of_gradient_descent(depth, signed):
-    problem = df.gaussian_problem(6, 12, 1, seed=0, nonnegative=not signed)
+    problem = df.gaussian_problem(6, 12, 1, seed=0, signed=signed)
     model = df.DeepFactorization(depth, 0.1, signed=signed)
     step = measured_stable_steps([problem], [model], [7])[0]
     factors = np.repeat(limit_factors(problem, model)[:, None], depth, axis=1)

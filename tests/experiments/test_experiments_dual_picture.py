@@ -1,4 +1,4 @@
-"""The experiment of the notebook 04_dual_picture."""
+"""The experiment of the notebook 03_dual_picture."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,8 +46,8 @@ def test_each_check_fails_on_its_own_number(trajectories, path):
     claims = experiment.checks(trajectories, path)
     assert [c.statement for c in claims] == ["D1", "D2", "D1", "D3", "D3", "D4", "D4", "D4"]
     assert all(claim.rival and np.min(claim.rival_margins) < 0 for claim in claims)
-    assert all(claim.check("04_dual_picture").holds for claim in claims)
-    assert claims[1].check("04_dual_picture").instances == 2
+    assert all(claim.check("03_dual_picture").holds for claim in claims)
+    assert claims[1].check("03_dual_picture").instances == 2
     assert len({claim.claim for claim in claims}) == len(claims)
     wrong = {"distance": 0, "factors": 1, "projection": 2, "bound": 3}
     wrong |= {"above": 4, "below": 4, "deviation": 5, "identity": 6, "gap": 7}

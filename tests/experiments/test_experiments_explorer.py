@@ -46,7 +46,7 @@ def test_coordinates_are_those_of_the_mirror_map(depth, signed):
 )
 def test_rough_flow_is_the_flow(depth, alpha, signed):
     """Within a jump a small error of the time is a large one of x: the median is over times."""
-    problem = df.gaussian_problem(20, 50, 3, seed=1, nonnegative=not signed)
+    problem = df.gaussian_problem(20, 50, 3, seed=1, signed=signed)
     model = df.DeepFactorization(depth, alpha, signed=signed)
     exact = df.gradient_flow(problem, model)
     times = exact.times[1:]
@@ -73,7 +73,7 @@ def test_rough_flow_stops_when_its_work_is_used_up():
 @pytest.mark.parametrize("depth", [2, 3])
 def test_exploration_obeys_the_statements(depth, signed):
     found = explore(**{**SMALL, "depth": depth}, signed=signed)
-    best = df.basis_pursuit(found.problem, nonnegative=not signed)
+    best = df.basis_pursuit(found.problem, signed=signed)
     assert found.complete
     assert found.limit.success
     assert np.all(found.lower_bound <= best.value * (1 + 1e-9))

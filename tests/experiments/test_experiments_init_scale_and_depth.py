@@ -30,13 +30,13 @@ from deepfact.problem import Problem, gaussian_problem
 @pytest.fixture(scope="module", params=[True, False], ids=["signed", "positive"])
 def case(request):
     signed = request.param
-    problem = gaussian_problem(10, 24, 2, seed=5, nonnegative=not signed)
+    problem = gaussian_problem(10, 24, 2, seed=5, signed=signed)
     return problem, problem.x_true, signed
 
 
 def certificate(case, depth):
     problem, x, signed = case
-    return rates.first_order_correction(problem, x, depth, nonnegative=not signed)
+    return rates.first_order_correction(problem, x, depth, signed=signed)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 6])

@@ -20,6 +20,8 @@ references = pytest.importorskip("workflow.references")
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# The page of a statement, by the first letter of its key.
+PARTS = {"S": "statements", "D": "statements", "T": "overparameterization"}
 # What a browser fetches without being asked to.
 FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
@@ -29,7 +31,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.anchors, self.links, self.fetched = {""}, set(), set()
+        self.anchors, self.links, self.fetched, self.pictures = {""}, set(), set(), {}
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
@@ -37,6 +39,8 @@ class Page(HTMLParser):
         self.anchors |= {values[key] for key in ("id", "name") if values.get(key)}
         if tag == "a" and values.get("href"):
             self.links.add(values["href"])
+        if tag == "img":
+            self.pictures[values["src"]] = values.get("alt") or ""
         if values.get(FETCHED.get(tag)):
             self.fetched.add(values[FETCHED[tag]])
 
@@ -118,17 +122,29 @@ def test_every_public_name_has_an_entry(html):
 
 
 def test_every_notebook_and_statement_has_its_place(html):
-    statements, checks = (Page(html / f"{name}.html") for name in ("statements", "checks"))
-    gallery = Page(html / "gallery.html")
+    pages = {name: Page(html / f"{name}.html") for name in (*PARTS.values(), "checks", "gallery")}
+    statements, more, checks, gallery = pages.values()
     for name in NOTEBOOKS:
-        for page in (statements, checks, gallery):
-            assert f"notebooks/{name}.html" in page.links
+        for links in (statements.links | more.links, checks.links, gallery.links):
+            assert f"notebooks/{name}.html" in links
     for check in deepfact.read_checks(ROOT / "figures/statements.csv"):
-        anchor = check.statement.lower()
-        assert f"#{anchor}" in statements.links
-        assert anchor in statements.anchors
-        assert f"statements.html#{anchor}" in checks.links
+        anchor, part = check.statement.lower(), PARTS[check.statement[0]]
+        assert f"#{anchor}" in pages[part].links
+        assert anchor in pages[part].anchors
+        assert f"{part}.html#{anchor}" in checks.links
+    assert {"#t4", "#t15"} <= more.links
+    assert {"t4", "t15"} <= more.anchors
     assert {Path(source).stem for source in gallery.fetched} >= set(NOTEBOOKS)
+
+
+def test_every_picture_says_what_it_shows(html):
+    for path in html.rglob("*.html"):
+        for source, text in Page(path).pictures.items():
+            assert len(text.split()) > 3, f"{path}: {source}"
+    for name in NOTEBOOKS:
+        pictures = Page(html / f"notebooks/{name}.html").pictures
+        caption = (ROOT / f"docs/captions/{name}.rst").read_text(encoding="utf-8")
+        assert [text.split() for text in pictures.values()] == [caption.split()]
 
 
 def test_statement_without_origin_is_named():
@@ -139,11 +155,12 @@ def test_statement_without_origin_is_named():
 def test_rivals_are_listed(monkeypatch):
     monkeypatch.chdir(ROOT)
     without = deepfact.Check("S1", "a claim", "00_tour", 3, 0.5)
-    check = deepfact.Check("S2", "a claim", "00_tour", 3, 0.5, "|x|_1 < $2", -0.25)
+    claim = "a claim; margin: its distance"
+    check = deepfact.Check("S2", claim, "00_tour", 3, 0.5, "|x|_1 < $2", -0.25)
     *_, row = book.rival_table([without, check]).splitlines()
     assert row == (
-        r"| [**S2**](#s2) | \|x\|\_1 \< \$2 | [`00_tour`](notebooks/00_tour.ipynb), 3 instances"
-        " | -0.25 |"
+        r"| [**S2**](#s2) | a claim | \|x\|\_1 \< \$2 "
+        "| [`00_tour`](notebooks/00_tour.ipynb), 3 instances | -0.25 |"
     )
     assert len(book.rival_table([without]).splitlines()) == 2
 
@@ -154,8 +171,8 @@ def test_every_figure_has_a_caption():
 
 def test_references_are_those_of_the_bibliography():
     """Written by `make readme`."""
-    text = (ROOT / references.STATEMENTS).read_text(encoding="utf-8")
-    assert references.render(text, ROOT / references.BIBLIOGRAPHY) == text
+    text, *others = ((ROOT / page).read_text(encoding="utf-8") for page in references.PAGES)
+    assert references.render(text, ROOT / references.BIBLIOGRAPHY, others) == text
 
 
 @pytest.mark.parametrize(
@@ -186,8 +203,8 @@ def test_page_of_a_notebook(tmp_path, monkeypatch):
             for tag in ("parameters", "injected-parameters", "other")
         ),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_toy.ipynb")
-    title, *code = book.notebook_page(tmp_path / "00_toy.ipynb").cells
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_tour.ipynb")
+    title, *code = book.notebook_page(tmp_path / "00_tour.ipynb").cells
     assert title.source.startswith("# A title with ℓ₁\n\n[The notebook]")
     assert title.source.endswith("\n\nText:\n\n$$1 +\n1 = 2 .$$\n\nText.")
     assert ["hide-input" in cell.metadata.tags for cell in code] == [True, True, False]
@@ -235,7 +252,7 @@ def test_in_chromium_without_network(html, width):
     assert not [url for url in requests if not url.startswith(("file:", "data:"))]
 
 
-SEEN = ["index", "statements", "checks", "rivals", "gallery", "api/flows"]
+SEEN = ["index", "statements", "overparameterization", "checks", "rivals", "gallery", "api/flows"]
 SEEN.append(f"notebooks/{NOTEBOOKS[1]}")  # a formula in its text is wider than a phone
 # What is wider than the window must be inside something that scrolls.
 LAYOUT = """async () => {

@@ -79,9 +79,9 @@ def test_schema_rejects_parameter(value):
         (["notebooks", "00_tour", "paper", "Alpha"], 1),
         (["notebooks", "00_tour", "paper", "figures_dir"], 1),
         (["notebooks", "00_tour", "data"], {"rates": {"function": "measurements.f"}}),
-        (["notebooks", "06_measurements", "data", "recovery", "function"], "f"),
-        (["notebooks", "06_measurements", "data", "recovery", "paper", "chunks"], 0),
-        (["notebooks", "06_measurements", "data", "recovery", "tables"], {}),
+        (["notebooks", "05_measurements", "data", "recovery", "function"], "f"),
+        (["notebooks", "05_measurements", "data", "recovery", "paper", "chunks"], 0),
+        (["notebooks", "05_measurements", "data", "recovery", "tables"], {}),
     ],
 )
 def test_schema_rejects(keys, value):
@@ -114,9 +114,9 @@ def test_a_folder_may_be_set_apart():
 
 
 def test_data_of_two_notebooks_have_two_names():
-    data = {"data": CONFIG["notebooks"]["06_measurements"]["data"]}
+    data = {"data": CONFIG["notebooks"]["05_measurements"]["data"]}
     config = changed(("notebooks", "00_tour"), CONFIG["notebooks"]["00_tour"] | data)
-    with pytest.raises(ValueError, match="06_measurements: 00_tour has data recovery_signed"):
+    with pytest.raises(ValueError, match="05_measurements: 00_tour has data recovery_signed"):
         at_scale(config)
 
 

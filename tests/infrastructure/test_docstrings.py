@@ -16,14 +16,26 @@ docscrape = pytest.importorskip("numpydoc.docscrape")
 ClassDoc, FunctionDoc = docscrape.ClassDoc, docscrape.FunctionDoc
 
 ROOT = Path(__file__).parents[2]
-STATEMENTS = (ROOT / "docs" / "statements.md").read_text(encoding="utf-8")
-KEYS = re.findall(r"^## ([ST]\d+)", STATEMENTS, re.MULTILINE)
+PAGES = {
+    name: (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+    for name in ("statements", "overparameterization")
+}
+STATEMENTS, PART_2 = PAGES.values()
+KEYS = {name: re.findall(r"^## ([ST]\d+)", text, re.MULTILINE) for name, text in PAGES.items()}
 # Modules whose functions are mathematics: each names a statement, a section or a reference; so do
 # the public functions of these others, while their helpers need not.
 MATHEMATICS = {"l1_minimisation", "recovery", "theory"}
 DYNAMICS = {"divergence", "dynamics", "limit"}
 CHECKS = {"as_real_array", "as_real_number", "as_count", "as_numbers", "as_flag", "as_depth"}
-CHECKS |= {"as_log_alpha", "as_times", "as_tolerance", "check_fit", "check_problem", "require"}
+CHECKS |= {
+    "as_log_alpha",
+    "as_times",
+    "as_tolerance",
+    "as_signed",
+    "check_fit",
+    "check_problem",
+    "require",
+}
 
 
 def public_objects():
@@ -181,13 +193,14 @@ def mathematical_functions():
 @pytest.mark.parametrize("value", mathematical_functions())
 def test_mathematics_names_its_source(value):
     text = " ".join(inspect.getdoc(value).split())
-    assert "docs/statements.md" in text
+    named = set(re.findall(r"``docs/(\w+)\.md``", text)) & PAGES.keys()
+    assert named
     keys = re.findall(r"\b[ST]\d+\b", text)
     sections = re.findall(r'[Ss]ection "([^"]+)"', text)
     assert keys or sections
-    assert set(keys) <= set(KEYS)
+    assert set(keys) <= {key for name in named for key in KEYS[name]}
     for section in sections:
-        assert f"\n## {section}\n" in STATEMENTS
+        assert any(f"\n## {section}\n" in PAGES[name] for name in named)
     for number in re.findall(r"arXiv:(\d+\.\d+)", text):
         assert f"arXiv:{number}" in STATEMENTS
 
@@ -204,27 +217,31 @@ def test_public_names_are_sorted_and_complete():
         assert hasattr(deepfact, name)
 
 
-def test_statements_page_has_every_key_once_and_in_order():
+def test_statements_pages_have_every_key_once_and_in_order():
     headings = re.findall(r"^## (.+)$", STATEMENTS, flags=re.MULTILINE)
     assert headings[:2] == ["Conventions", "Dual picture"]
-    assert [heading.split()[0] for heading in headings[2:-3]] == KEYS
     assert headings[-3:] == ["Neighbours", "Numerics", "References"]
-    for section in re.split(r"^## ", STATEMENTS, flags=re.MULTILINE)[3:-3]:
-        assert "*Checked by*" in section, section[:40]
-        assert re.search(r"\*Origin|\(\*here\*\)", section), section[:40]
+    assert [heading.split()[0] for heading in headings[2:-3]] == [f"S{k}" for k in range(1, 15)]
+    numbers = [int(key[1:]) for key in KEYS["overparameterization"]]
+    assert numbers == sorted(set(numbers))
+    for text in PAGES.values():
+        for section in re.findall(r"^## [ST]\d.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
+            assert "*Checked by*" in section, section[:40]
+            assert re.search(r"\*Origin|\(\*here\*\)", section), section[:40]
 
 
-def test_statements_page_cites_what_it_lists():
+def test_statements_pages_cite_what_the_first_lists():
     body, references = STATEMENTS.split("\n## References\n")
     listed = re.findall(r"^- \*\*\[(.+?)\]\*\* ", references, flags=re.MULTILINE)
     assert listed == sorted(listed, key=str.lower)
-    cited = set(re.findall(r"\[([A-Z][A-Za-z]+\+?\d\d)[,\]]", body))
+    cited = set(re.findall(r"\[([A-Z][A-Za-z]+\+?\d\d)[,\]]", body + PART_2))
     assert cited == set(listed)
 
 
-def test_statements_page_numbers_nothing_of_the_paper():
-    assert not re.search(r"(?i)\b(theorem|lemma|proposition|corollary|figure)\s+\d", STATEMENTS)
-    assert not re.search(r"\.\./", STATEMENTS)
-    assert STATEMENTS.count("$$") % 2 == 0
-    for paragraph in re.sub(r"\$\$.*?\$\$", "", STATEMENTS, flags=re.DOTALL).split("\n"):
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in PAGES.items()])
+def test_statements_pages_number_nothing_of_the_paper(text):
+    assert not re.search(r"(?i)\b(theorem|lemma|proposition|corollary|figure)\s+\d", text)
+    assert not re.search(r"\.\./", text)
+    assert text.count("$$") % 2 == 0
+    for paragraph in re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL).split("\n"):
         assert paragraph.count("$") % 2 == 0, paragraph

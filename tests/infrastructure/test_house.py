@@ -169,3 +169,19 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.split() == []
+
+
+def test_older_names_are_for_others():
+    """Outside code may rely on them; the package itself has one name a thing."""
+    old = {"log_init_scale_bound", "log_l1_gap_bound", "log_l1_gap_bound_sharp", "log_escape_time"}
+    assert [name for name, target in arrows() if target == "rates"] == []
+    used = []
+    for name, path in MODULES.items():
+        if name in ("rates", "theory", "theory.logarithms"):  # where they are defined
+            continue
+        nodes = list(ast.walk(tree_of(path)))
+        names = {each for _, names in imports_of(path) for each in names}
+        names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        keywords = {node.arg for node in nodes if isinstance(node, ast.keyword)}
+        used += [(name, each) for each in (names & old) | (keywords & {"nonnegative"})]
+    assert used == []

@@ -14,7 +14,7 @@ from deepfact.problem import Problem, dct_problem, gaussian_problem
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [2, 2.5, 3, 4])
 def test_one_step_by_hand(depth, signed):
-    problem = gaussian_problem(3, 6, 1, seed=0, nonnegative=not signed)
+    problem = gaussian_problem(3, 6, 1, seed=0, signed=signed)
     alpha, step = np.linspace(0.2, 0.4, 6), 0.1
     model = DeepFactorization(depth, alpha, signed=signed)
     x = np.zeros(6) if signed else alpha**depth
@@ -32,7 +32,7 @@ def test_one_step_by_hand(depth, signed):
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [2, 3, 5])
 def test_identical_and_separate_factors_agree(depth, signed):
-    problem = gaussian_problem(5, 10, 2, seed=1, nonnegative=not signed)
+    problem = gaussian_problem(5, 10, 2, seed=1, signed=signed)
     model = DeepFactorization(depth, 0.3, signed=signed)
     start = initial_factors(model, 10)
     options = {"step_size": 0.05, "max_iterations": 300, "tolerance": 0.0}
@@ -84,7 +84,7 @@ def test_small_steps_end_near_the_limit_of_the_flow():
 @pytest.mark.parametrize(("depth", "signed"), [(2, True), (3, True), (3, False)])
 def test_largest_stable_step(depth, signed):
     # Statement S10, from a start close to the limit.
-    problem = gaussian_problem(4, 6, 2, seed=3, nonnegative=not signed)
+    problem = gaussian_problem(4, 6, 2, seed=3, signed=signed)
     limit = flow_limit(problem, DeepFactorization(depth, 0.7, signed=signed)).x
     log_p, log_q = DeepFactorization(depth, 0.7, signed=signed).log_products_of(limit)
     sizes = np.exp(np.array([log_p, log_q] if signed else [log_p]) / depth)

@@ -93,7 +93,7 @@ class PerturbedPair(MirrorMap):
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize(("depth", "alpha"), [(2, 1e-1), (2, 1e-3), (3, 1e-1), (3, 1e-2), (4, 0.1)])
 def test_agrees_with_separately_integrated_factors(depth, alpha, signed):
-    problem = gaussian_problem(6, 14, 2, seed=3, nonnegative=not signed)
+    problem = gaussian_problem(6, 14, 2, seed=3, signed=signed)
     model = DeepFactorization(depth, alpha, signed=signed)
     factors = initial_factors(model, problem.N)
     times = np.append(0.0, np.geomspace(0.1, 300.0, 20))
@@ -113,7 +113,7 @@ def test_agrees_with_separately_integrated_factors(depth, alpha, signed):
 @pytest.mark.parametrize("alpha", [1e-1, 1e-3, 1e-6])
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_ends_in_the_exact_limit(depth, alpha, signed):
-    problem = gaussian_problem(4, 10, 1, seed=4, nonnegative=not signed)
+    problem = gaussian_problem(4, 10, 1, seed=4, signed=signed)
     model = DeepFactorization(depth, alpha, signed=signed)
     last = 1e4 / np.min(model.signal_derivative(np.zeros(10)))  # the slowest relaxation
     flow = gradient_flow(problem, model, [0.0, 1e12, 1e12 + last], rtol=1e-7)
@@ -170,7 +170,7 @@ def test_says_where_the_jump_is_too_sharp():
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("depth", [2, 3, np.inf])
 def test_bregman_identity(depth, signed):
-    problem = gaussian_problem(3, 7, 2, seed=5, nonnegative=not signed)
+    problem = gaussian_problem(3, 7, 2, seed=5, signed=signed)
     z = problem.x_true + (0.0 if signed else 0.1)
     problem = Problem(problem.A, problem.A @ z)
     model = DeepFactorization(depth, 0.1, signed=signed)

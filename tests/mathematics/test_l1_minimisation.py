@@ -348,7 +348,8 @@ PROBLEM = gaussian_problem(4, 8, 1)
     [
         ({"problem": PROBLEM.A}, TypeError, "problem must be a Problem"),
         ({"nonnegative": 1}, TypeError, "nonnegative must be True or False"),
-        ({"nonnegative": None}, TypeError, "nonnegative must be True or False"),
+        ({"signed": 1}, TypeError, "signed must be True or False"),
+        ({"signed": True, "nonnegative": True}, ValueError, "they are opposites"),
         ({"weights": np.ones(7)}, ValueError, "weights must have length N = 8, got 7"),
         ({"weights": np.ones((8, 1))}, ValueError, "weights must have 1 dim"),
         ({"weights": np.zeros(8)}, ValueError, "weights must be positive"),

@@ -28,7 +28,7 @@ def relative_error(limit, A, y, depth, log_alpha, signed):
 def test_agrees_with_sixty_digits(depth, alpha, signed):
     # s = 1 of M = 2 is sparse recovery; s = 4 of N = 5 has a solution with M nonzeros.
     for s in (1, 4):
-        problem = gaussian_problem(2, 5, s, seed=s, nonnegative=not signed)
+        problem = gaussian_problem(2, 5, s, seed=s, signed=signed)
         limit = flow_limit(problem, DeepFactorization(depth, alpha, signed))
         assert limit.status == "converged"
         assert limit.residual <= 1e-10
@@ -39,7 +39,7 @@ def test_agrees_with_sixty_digits(depth, alpha, signed):
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "positive"])
 @pytest.mark.parametrize("log_alpha", [60 * np.log(0.1), -700.0])
 def test_depth_two_far_below_the_smallest_double(log_alpha, signed):
-    problem = gaussian_problem(3, 7, 2, seed=1, nonnegative=not signed)
+    problem = gaussian_problem(3, 7, 2, seed=1, signed=signed)
     limit = flow_limit(problem, DeepFactorization(2, log_alpha=log_alpha, signed=signed))
     assert limit.status == "converged"
     assert limit.residual <= 1e-10
@@ -392,7 +392,7 @@ def test_dual_belongs_to_the_signal(depth, alpha):
     ],
 )
 def test_path_agrees_with_single_limits(depth, exponents, signed):
-    problem = gaussian_problem(30, 80, 4, seed=3, nonnegative=not signed)
+    problem = gaussian_problem(30, 80, 4, seed=3, signed=signed)
     models = [
         DeepFactorization(depth, signed=signed, log_alpha=exponent * np.log(10))
         for exponent in np.linspace(*exponents, 20)
@@ -447,7 +447,7 @@ def test_path_refuses_models_that_do_not_form_one():
 def test_another_depth_as_a_start_leads_to_the_same_limit(M, s, signed):
     spent = usual = 0
     for seed in range(3):
-        problem = gaussian_problem(M, 80, s, seed=seed, nonnegative=not signed)
+        problem = gaussian_problem(M, 80, s, seed=seed, signed=signed)
         two = flow_limit(problem, DeepFactorization(2, signed=signed, log_alpha=-690.0))
         for depth, alpha in [(3, 1e-5), (4, 1e-4), (2, 1e-8), (np.inf, 1e-12), (3, 0.5)]:
             model = DeepFactorization(depth, alpha, signed)

@@ -45,7 +45,7 @@ def off_curve(problem, model, limit):
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "positive"])
 @pytest.mark.parametrize(("depth", "log10_alpha"), [(2, -20), (3, -5), (6, -4), (np.inf, -12)])
 def test_few_products_at_2_to_the_14_unknowns(depth, log10_alpha, signed):
-    problem = dct_problem(2**12, 2**14, 2**8, seed=0, nonnegative=not signed)
+    problem = dct_problem(2**12, 2**14, 2**8, seed=0, signed=signed)
     A, count = counted(problem.A)
     assert problem.M * problem.N > limit_module._DENSE_LIMIT
     model = DeepFactorization(depth, signed=signed, log_alpha=log10_alpha * np.log(10))
@@ -60,7 +60,7 @@ def test_few_products_at_2_to_the_14_unknowns(depth, log10_alpha, signed):
 def small_problem(kind, signed):
     """Return a problem with its matrix, and enough nonzeros for positive feasible points."""
     generate = dct_problem if kind == "dct" else gaussian_problem
-    problem = generate(60, 150, 12 if signed else 60, seed=2, nonnegative=not signed)
+    problem = generate(60, 150, 12 if signed else 60, seed=2, signed=signed)
     A = problem.dense()
     if kind == "rows":
         A = A * np.geomspace(1, 5, 60)[:, None]

@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csr_array, random_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+import deepfact as df
 from deepfact.arguments import as_count, as_real_number
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.problem import (
@@ -26,6 +27,39 @@ def test_equal_seeds_give_equal_problems(generator):
     assert not np.array_equal(one.y, other.y)
     sequence = generator(10, 30, 4, seed=np.random.SeedSequence(7))
     np.testing.assert_array_equal(one.y, sequence.y)
+
+
+# Calls that know signed signals from nonnegative ones, with a number that depends on it.
+SIGNS = {
+    "gaussian_problem": lambda **sign: gaussian_problem(4, 9, 3, **sign).x_true.min(),
+    "rademacher_problem": lambda **sign: rademacher_problem(4, 9, 3, **sign).x_true.min(),
+    "dct_problem": lambda **sign: dct_problem(4, 9, 3, **sign).x_true.min(),
+    "basis_pursuit": lambda **sign: df.basis_pursuit(NEGATIVE, **sign).status,
+    "bpdn": lambda **sign: df.bpdn(NEGATIVE, 0.25, **sign).status,
+    "phase_transition": lambda **sign: df.phase_transition(
+        12, [(6, 3)], 8, log_alphas=(-30, -10), workers=1, **sign
+    ).recovered.sum(),
+    "recovery_threshold": lambda **sign: df.theory.recovery_threshold(2, 9, **sign),
+    "recovery_window": lambda **sign: df.theory.recovery_window(2, 9, **sign),
+    "l1_error_exponent": lambda **sign: df.rates.l1_error_exponent(UNIQUE, [1, 0], **sign),
+    "first_order_correction": lambda **sign: (
+        df.rates.first_order_correction(UNIQUE, [1, 0], 3, **sign).gap_coefficient
+    ),
+}
+NEGATIVE = Problem([[1.0, 2.0]], [-1.0])
+UNIQUE = Problem([[1.0, -0.5]], [1.0])
+
+
+@pytest.mark.parametrize("call", [pytest.param(call, id=name) for name, call in SIGNS.items()])
+def test_nonnegative_is_the_opposite_of_signed(call):
+    signed, positive = call(signed=True), call(signed=False)
+    assert signed != positive
+    assert call() == call(nonnegative=False) == signed
+    assert call(nonnegative=True) == positive
+    with pytest.raises(ValueError, match="they are opposites"):
+        call(nonnegative=False, signed=True)
+    with pytest.raises(TypeError, match="signed must be True or False"):
+        call(signed=0)
 
 
 @pytest.mark.parametrize("generator", GENERATORS)

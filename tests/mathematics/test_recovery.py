@@ -135,17 +135,15 @@ def test_some_methods_count_as_among_all():
     np.testing.assert_array_equal(two.disagreements[:, 0], whole.disagreements[:, 1])
 
 
-@pytest.mark.parametrize("nonnegative", [False, True])
-def test_basis_pursuit_is_decided_as_the_linear_program_decides(nonnegative):
+@pytest.mark.parametrize("signed", [True, False])
+def test_basis_pursuit_is_decided_as_the_linear_program_decides(signed):
     """The certificate's verdict against cvxpy on instances around the transition."""
     decided = 0
     for k in range(12):
         seed = np.random.SeedSequence(5, spawn_key=(k,))
-        recovered, solved = recovery_trial(12, 30, 3, nonnegative, (-69.0, -11.5), 1e-3, seed)
-        problem = df.gaussian_problem(
-            12, 30, 3, seed=np.random.default_rng(seed), nonnegative=nonnegative
-        )
-        best = df.basis_pursuit(problem, nonnegative=nonnegative)
+        recovered, solved = recovery_trial(12, 30, 3, signed, (-69.0, -11.5), 1e-3, seed)
+        problem = df.gaussian_problem(12, 30, 3, np.random.default_rng(seed), signed=signed)
+        best = df.basis_pursuit(problem, signed=signed)
         error = np.linalg.norm(best.x - problem.x_true) / np.linalg.norm(problem.x_true)
         assert recovered[3] == (error <= 1e-3)
         decided += not solved
@@ -226,7 +224,7 @@ def test_binomial_interval_covers():
 
 
 TABLE = {
-    "nonnegative": False,
+    "signed": True,
     "seed": 1,
     "unknowns": 12,
     "side": 3,
@@ -287,9 +285,7 @@ def test_counts_of_a_table_are_checked_before_any_work(name):
 def test_chunks_take_about_equal_time():
     """By the cost that the deal goes by, at the scale of the printed figure."""
     parts = [("grid", 200, recovery_table.grid_cells(200, 40), 50)]
-    parts += [
-        ("growth", N, recovery_table.cut_cells(N, 8, 9, False), 100) for N in (100, 400, 1600)
-    ]
+    parts += [("growth", N, recovery_table.cut_cells(N, 8, 9, True), 100) for N in (100, 400, 1600)]
     cost = [
         sum(
             count * M * M * N
@@ -303,7 +299,7 @@ def test_chunks_take_about_equal_time():
 
 
 def test_depth_two_and_basis_pursuit_agree_as_the_scale_shrinks():
-    counts = measurements.depth_two_by_scale(14, 40, 4, 12, False, [-1, -300], 0)
+    counts = measurements.depth_two_by_scale(14, 40, 4, 12, True, [-1, -300], 0)
     assert counts["differ"][0] > counts["differ"][1]
     assert counts["differ"][1] <= 1
     assert abs(counts["recovered"][1] - counts["basis_pursuit"][1]) <= counts["differ"][1]

@@ -28,7 +28,7 @@ def test_fixture():
 def test_ends_at_the_minimiser_of_the_l1_norm(M, N, s, signed):
     for seed in range(8):
         problem = gaussian_problem(M, N, s, seed=seed)
-        best = basis_pursuit(problem, nonnegative=not signed)
+        best = basis_pursuit(problem, signed=signed)
         if best.status == "infeasible":
             continue
         path = saddle_path(problem, signed)

@@ -163,7 +163,7 @@ def test_bounds_hold_for_limits_in_sixty_digits(depth, log_alpha, signed):
     A = np.array([[1.0, 2.0, 0.5, 1.5], [0.5, 1.0, 1.0, 1.25]])
     y = A @ [0.5, 0.0, 1.0, 0.0]  # inside the cone of the columns
     x, _ = reference_limit(A, y, depth, log_alpha, signed, digits=25)
-    Q = basis_pursuit(Problem(A, y), nonnegative=not signed).value
+    Q = basis_pursuit(Problem(A, y), signed=signed).value
     gap = float(sum(abs(t) for t in x)) - Q
     sharp = theory.l1_gap_bound_sharp(Q, 4, depth, log_alpha=log_alpha, signed=signed)
     assert 0 < gap <= sharp
@@ -207,7 +207,7 @@ def instance_with_known_limit(rng, M, N, model, reach):
 def test_gap_bounds_on_random_limits(seed, shape, depth, alpha, reach, signed):
     model = DeepFactorization(depth, alpha, signed)
     problem, x = instance_with_known_limit(np.random.default_rng(seed), *shape, model, reach)
-    Q = basis_pursuit(problem, nonnegative=not signed).lower_bound
+    Q = basis_pursuit(problem, signed=signed).lower_bound
     gap, rounding = np.sum(np.abs(x)) - Q, 1e-10 * np.sum(np.abs(x))
     sharp = theory.l1_gap_bound_sharp(Q, shape[1], depth, alpha, signed)
     assert -rounding <= gap <= sharp + rounding
@@ -226,7 +226,7 @@ def test_weighted_gap_bound(depth, signed, reach):
     model = DeepFactorization(depth, alpha, signed)
     for _ in range(5):
         problem, x = instance_with_known_limit(rng, 4, 12, model, reach)
-        W = basis_pursuit(problem, nonnegative=not signed, weights=weights).value
+        W = basis_pursuit(problem, signed=signed, weights=weights).value
         bound = theory.weighted_l1_gap_bound(W, depth, alpha, signed)
         assert -1e-9 * W <= weights @ np.abs(x) - W <= bound
         assert theory.weighted_l1_gap_bound(W, depth, log_alpha=np.log(alpha), signed=signed) == (
@@ -368,6 +368,31 @@ def test_sign_counterexample():
     assert gaps[1] < 0.2 * eps  # -1/2 holds
 
 
+@pytest.mark.parametrize(("depth", "theta"), [(2, 0), (2.5, 0.2), (3, 1 / 3), (np.inf, 1)])
+def test_kernel_distance_bound(depth, theta):
+    """The formula; and x - X'(0) w is of that size, and below it."""
+    x, alpha = np.array([0.4, -0.1, 0.0]), 1.5
+    a = alpha if np.isinf(depth) else alpha**depth
+    expected = (1 + theta) * (1 + 2 * theta) / 24 * np.sqrt(np.sum(x**6)) / a**2
+    bound = theory.kernel_distance_bound(x, depth, alpha)
+    assert bound == pytest.approx(expected, rel=1e-12)
+    assert theory.kernel_distance_bound(x, depth, log_alpha=np.log(alpha)) == bound
+    model = DeepFactorization(depth, alpha)
+    kappa = model.signal_derivative(np.zeros(1))
+    for small, share in ((1.0, 0.9), (1e-2, 0.9999)):
+        z = small * x
+        missing = np.linalg.norm(z - kappa * model.potential_gradient(z))
+        assert share < missing / theory.kernel_distance_bound(z, depth, alpha) < 1 + 1e-6
+
+
+def test_kernel_distance_bound_of_extreme_starts():
+    assert theory.kernel_distance_bound([1.0], 2, log_alpha=-1e4) == np.inf
+    assert theory.kernel_distance_bound([1.0], 2, log_alpha=1e4) == 0
+    assert theory.kernel_distance_bound([0.0, 0.0], 2, 1.0) == 0
+    tiny = theory.kernel_distance_bound([1e-200, 1e-300], 2, log_alpha=np.log(1e-100))
+    assert tiny == pytest.approx(1e-200 / 24, rel=1e-9)  # x^3/a^2, a = alpha^2 = 1e-200
+
+
 def test_arrays_broadcast():
     Q, alpha = np.array([[0.5], [2.0]]), np.array([0.1, 0.2, 0.3])
     for function in (theory.l1_gap_bound, theory.l1_gap_bound_sharp):
@@ -415,6 +440,9 @@ WEIGHTED = {"W": 1.0, "depth": 3, "alpha": np.ones(3)}
         ("weighted_l1_gap_bound", {**WEIGHTED, "alpha": 0.1}, ValueError, "alpha must have 1 dim"),
         ("weighted_l1_gap_bound", {**WEIGHTED, "alpha": [1.0, 0.0]}, ValueError, "alpha must be"),
         ("weighted_l1_gap_bound", {**WEIGHTED, "alpha": None}, ValueError, "exactly one"),
+        ("kernel_distance_bound", {"x": [np.nan], "depth": 2, "alpha": 1.0}, ValueError, "x must"),
+        ("kernel_distance_bound", {"x": [1.0], "depth": 1, "alpha": 1.0}, ValueError, "depth must"),
+        ("kernel_distance_bound", {"x": [1.0], "depth": 2}, ValueError, "exactly one of alpha"),
         ("recovery_threshold", {"s": 6, "N": 5}, ValueError, "s must be at most N = 5, got 6"),
         ("recovery_threshold", {"s": -1, "N": 5}, ValueError, "s must be at least 0"),
         ("recovery_threshold", {"s": [1, 9], "N": 5}, ValueError, "s must be at most"),
