@@ -33,6 +33,13 @@ from deepfact.theory.ridgeless import (
 )
 from deepfact.theory.risk import FlowRisk, flow_risk, proximal_map
 from deepfact.theory.selection import selection_criterion
+from deepfact.theory.tickets import (
+    independent_scores_success,
+    matched_filter_success,
+    random_mask_hits,
+    random_mask_loss,
+    subset_sum_error,
+)
 from deepfact.theory.time_scales import (
     descent_damping,
     escape_time,
@@ -58,6 +65,7 @@ __all__ = [
     "first_order_correction",
     "flow_risk",
     "guaranteed_gap",
+    "independent_scores_success",
     "init_scale_bound",
     "kernel_distance_bound",
     "l1_error_exponent",
@@ -68,8 +76,11 @@ __all__ = [
     "log_init_scale_bound",
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
+    "matched_filter_success",
     "plateau_exponents",
     "proximal_map",
+    "random_mask_hits",
+    "random_mask_loss",
     "recovery_threshold",
     "recovery_window",
     "ridge_risk",
@@ -79,6 +90,7 @@ __all__ = [
     "sign_counterexample",
     "single_product_weights",
     "stability_limit",
+    "subset_sum_error",
     "weak_features_risk",
     "weighted_l1_gap_bound",
     "worst_case_constant",
