@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepfact.dynamics.averaged_flow import averaged_flow
+from deepfact.dynamics.averaged_flow import averaged_flow, path_clock
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.dynamics.saddle_path import saddle_path
 from deepfact.experiments.fits import fitted_slope
@@ -77,7 +77,7 @@ def measure_averages(
         ``log10_alpha``, ``penalty`` in units of the largest that matters, the l1 norms ``l1`` and
         ``lasso_l1`` of the average and of the lasso's minimiser, duality gaps in units of
         ||y||^2/2: ``gap`` of the average and ``gap_of_flow`` of the flow at the same time; and
-        ``clock``, by whose power -1 the gap should fall: log(1/alpha), or alpha^(2-L).
+        ``clock``, T(alpha), by whose power -1 the gap should fall.
     """
     rows: list[dict] = []
     source = np.random.SeedSequence(seed)
@@ -98,9 +98,6 @@ def measure_averages(
                 if not average.success:
                     raise ArithmeticError(average.message)
                 flow = gradient_flow(problem, model, average.times)
-                clock = (
-                    -log10_alpha * np.log(10) if depth == 2 else 10 ** ((2 - depth) * log10_alpha)
-                )
                 rows += [
                     {
                         "problem": found,
@@ -111,7 +108,7 @@ def measure_averages(
                         "lasso_l1": np.abs(exact[k]).sum(),
                         "gap": average.gap[k] / unit,
                         "gap_of_flow": lasso_gap(problem, flow.x[k], grid[k]) / unit,
-                        "clock": float(clock),
+                        "clock": path_clock(model),
                     }
                     for k in range(penalties)
                 ]

@@ -12,14 +12,18 @@ from deepfact.experiments.staircase import model_at
 from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.problem import Problem, gaussian_problem
 
-__all__ = ["draw_problems", "mask_curve", "measure_mask_times", "time_slopes"]
+__all__ = [
+    "draw_problems",
+    "mask_curve",
+    "measure_early_bird",
+    "measure_mask_times",
+    "time_slopes",
+]
 
 FITTED = 3
 """The slopes are fitted to this many smallest init scales."""
-AT_A_JUMP = 1e-6
-"""Mask times that are relatively as near as this to a jump are the jump's."""
 FAR = 0.9
-"""The loss is compared where no inactive score is beyond this at the mask's time."""
+"""Masks count as final in the midst of a plateau if no inactive score is beyond this then."""
 
 
 def draw_problems(M: int, N: int, s: int, instances: int, seed: int) -> tuple[list[Problem], int]:
@@ -37,10 +41,10 @@ def draw_problems(M: int, N: int, s: int, instances: int, seed: int) -> tuple[li
     Returns
     -------
     problems : list of Problem
-        Problems whose path ends on s coordinates, with a mask time after the first jump and at
-        none of them.
+        Problems whose path ends on s coordinates, with a mask time after the first jump when no
+        inactive score is beyond `FAR`.
     draws : int
-        How many were drawn for these: the others' masks wait for a jump.
+        How many were drawn for these: the others' masks wait for a jump, or nearly so.
     """
     source, problems, draws = np.random.SeedSequence(seed), [], 0
     while len(problems) < instances:
@@ -49,9 +53,16 @@ def draw_problems(M: int, N: int, s: int, instances: int, seed: int) -> tuple[li
         draws += 1
         if np.count_nonzero(path.x[-1]) == s:
             tau = path.mask_time(s)
-            if tau > path.times[0] and np.abs(path.times / tau - 1).min() > AT_A_JUMP:
+            if tau > path.times[0] and _largest_score(path, tau)[1] <= FAR:
                 problems.append(problem)
     return problems, draws
+
+
+def _largest_score(path, tau):
+    """Return the number of the plateau at a time, and the largest inactive score then."""
+    m = int(np.searchsorted(path.times, tau, side="right")) - 1
+    score = np.abs(path.score[m] + (tau - path.times[m]) * path.drift[m])
+    return m, score[path.x[m] == 0].max()
 
 
 def mask_curve(
@@ -107,14 +118,13 @@ def measure_mask_times(
         ``tau_mask`` and ``tau_jump`` of the last jump, ``restarted``, the latter if scores began
         anew after each jump; ``mask`` and ``jump`` as measured; ``loss`` at the measured mask
         time, the losses ``plateau`` there and ``next`` of the path, and ``start``; ``score``, the
-        largest inactive one at the mask's time.
+        largest inactive one at the mask's time; and ``clock``, T(alpha).
     """
     rows = []
     for k, problem in enumerate(problems):
         path = saddle_path(problem)
         tau_mask, end = path.mask_time(s), path.times[-1]
-        m = int(np.searchsorted(path.times, tau_mask, side="right")) - 1
-        score = np.abs(path.score[m] + (tau_mask - path.times[m]) * path.drift[m])
+        m, score = _largest_score(path, tau_mask)
         losses = np.append(path.loss, path.loss[-1])
         middle = (path.loss[-2] + path.loss[-1]) / 2
         fixed = {
@@ -124,7 +134,7 @@ def measure_mask_times(
             "plateau": losses[m],
             "next": losses[m + 1],
             "start": problem.y @ problem.y / 2,
-            "score": score[path.x[m] == 0].max(),
+            "score": score,
         }
         for depth, *log10_alphas in scales:
             for log10_alpha in log10_alphas:
@@ -142,12 +152,51 @@ def measure_mask_times(
                         "depth": float(depth),
                         "log10_alpha": float(log10_alpha),
                         **fixed,
+                        "clock": path_clock(model_at(depth, log10_alpha)),
                         "mask": mask,
                         "jump": jump,
                         "loss": np.exp(np.interp(mask, taus, np.log(loss))),
                     }
                 )
     return from_rows(rows)
+
+
+def measure_early_bird(
+    problem: Problem, s: int, depth: float, log10_alpha: float, points: int
+) -> dict[str, np.ndarray]:
+    """Follow the loss and the mask of one flow, beside those of the limit path.
+
+    Parameters
+    ----------
+    problem : Problem
+        One of `draw_problems`.
+    s : int
+        Size of the mask.
+    depth, log10_alpha : float
+        The model.
+    points : int
+        Rescaled times.
+
+    Returns
+    -------
+    dict of str to ndarray
+        A row for each time: ``tau``, ``loss`` and ``path_loss`` in units of the loss at the start,
+        ``right``, whether the mask is the final one, ``tau_mask`` and the model in each row.
+    """
+    path = saddle_path(problem)
+    taus = np.linspace(0, 1.2 * path.times[-1], points)
+    loss, lead = mask_curve(problem, depth, log10_alpha, taus)
+    start = problem.y @ problem.y / 2
+    steps = np.append(start, path.loss)[np.searchsorted(path.times, taus, side="right")]
+    return {
+        "tau": taus,
+        "loss": loss / start,
+        "path_loss": steps / start,
+        "right": lead > 0,
+        "tau_mask": np.full(points, path.mask_time(s)),
+        "depth": np.full(points, float(depth)),
+        "log10_alpha": np.full(points, float(log10_alpha)),
+    }
 
 
 def _restarted(path):

@@ -100,7 +100,8 @@ def measure_plateaus(
         exponent is above `WEAKEST`: ``problem``, ``depth``, ``plateau``, ``distance`` at the last
         scale, the fitted ``slope`` of its logarithm in log alpha, the ``predicted`` exponent, and
         that of a ``rival``: without the relaxation of active coordinates at depth 2, the exponent
-        L - 2 of the jumps' times beyond.
+        L - 2 of the jumps' times beyond. At L > 2 the prediction is L, but L (L - 2)/(2 L - 2) on
+        a last plateau without loss if a coordinate left in the jump to it.
     """
     rows = []
     for k, source in enumerate(np.random.SeedSequence(seed).spawn(instances)):
@@ -115,7 +116,10 @@ def measure_plateaus(
                 distance.append(np.abs(flow.x - path.x).max(axis=1))
             for m in range(len(middles)):
                 exponents = plateau_exponents(problem, path, m, middles[m])
-                predicted = min(exponents) if depth == 2 else float(depth)
+                predicted = min(exponents)
+                if depth > 2:  # a score that stays at its threshold holds the flow up
+                    held = exponents[0] < 1e-9
+                    predicted = depth * (depth - 2) / (2 * depth - 2) if held else float(depth)
                 if distance[-1][m] <= RESOLVED or predicted <= WEAKEST:
                     continue
                 slope = np.log10(distance[0][m] / distance[-1][m])
