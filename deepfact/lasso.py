@@ -160,8 +160,9 @@ def lasso_path(problem: Problem, signed: bool = True) -> LassoPath:
 
     Notes
     -----
-    Statement T15 of ``docs/overparameterization.md``: the homotopy of Osborne, Presnell and
-    Turlach (2000).
+    Statement T15 of ``docs/overparameterization.md``; Efron, Hastie, Johnstone and Tibshirani
+    (2004). Several events at once are taken one after another, and the result is judged by its
+    duality gaps.
     """
     check_problem(problem)
     A, y, N = problem.dense(), problem.y, problem.N

@@ -92,7 +92,8 @@ def measure_pruning(
     dict of str to ndarray
         A row for each M: ``M``, ``trials``, ``share`` of right masks at the start with its
         interval ``low`` to ``high``, ``predicted`` probability, and that of ``independent``
-        scores; ``trained`` problems, ``trained_share``, ``trained_low``, ``trained_high``.
+        scores; ``trained`` problems, ``log10_alpha``, ``trained_share``, ``trained_low``,
+        ``trained_high``.
     """
     rows = []
     for M, child in zip(
@@ -113,6 +114,7 @@ def measure_pruning(
             "predicted": theory.matched_filter_success(M, N, s),
             "independent": theory.independent_scores_success(M, N, s),
             "trained": trained,
+            "log10_alpha": float(log10_alpha),
             "trained_share": trained_hits / trained,
         }
         for prefix, count, number in (("", hits, trials), ("trained_", trained_hits, trained)):

@@ -148,9 +148,10 @@ def measure_wrong_signs(
     Returns
     -------
     dict of str to ndarray
-        A row for each problem and scale: ``problem``, ``log10_alpha``, ``time`` when the loss is
-        half of what it was before the last jump, in units of log(1/alpha), ``predicted`` by the
-        path with these thresholds, and ``right``, by the one without wrong signs.
+        A row for each problem and scale: ``problem``, ``log10_alpha``, ``imbalance`` c, ``time``
+        when the loss is half of what it was before the last jump, in units of log(1/alpha),
+        ``predicted`` by the path with these thresholds, and ``right``, by the one without wrong
+        signs.
     """
     rows = []
     source = np.random.default_rng(seed)
@@ -181,6 +182,7 @@ def measure_wrong_signs(
                 {
                     "problem": k,
                     "log10_alpha": float(log10_alpha),
+                    "imbalance": float(imbalance),
                     "time": here + share * (there - here),
                     "predicted": path.times[-1],
                     "right": saddle_path(problem).times[-1],

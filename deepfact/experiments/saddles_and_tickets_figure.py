@@ -242,7 +242,8 @@ def _pruning(axis, table):
     axis.plot(M, table["independent"], color=INK["purple"], ls=":", label="independent scores")
     look = {"color": INK["blue"], "marker": "o", "ms": 3.5, "label": "mask at the start"}
     _bars(axis, M, table["share"], table["low"], table["high"], **look)
-    look = {"color": INK["vermillion"], "marker": "s", "ms": 3.5, "label": "trained mask"}
+    label = f"trained mask, $L = 2$, $\\alpha = {_alpha(table)}$"
+    look = {"color": INK["vermillion"], "marker": "s", "ms": 3.5, "label": label}
     _bars(axis, M, table["trained_share"], table["trained_low"], table["trained_high"], **look)
     axis.set(
         title="pruning at the start",
@@ -273,7 +274,8 @@ def _random_masks(axis, table):
 def _wrong_signs(axis, table):
     clock = -table["log10_alpha"] * np.log(10)
     error = np.abs(table["time"] / table["predicted"] - 1)
-    axis.loglog(clock, error, "o", color=INK["blue"], label="thresholds $1$ and $2c - 1$")
+    label = f"thresholds $1$ and $2c - 1$, $c = {table['imbalance'][0]:g}$"
+    axis.loglog(clock, error, "o", color=INK["blue"], label=label)
     other = np.abs(table["time"] / table["right"] - 1)
     axis.loglog(
         clock, other, "s", mfc="none", color=INK["vermillion"], label="time of the right signs"
@@ -282,7 +284,7 @@ def _wrong_signs(axis, table):
     places = np.unique(clock)
     axis.loglog(places, level / places, color=INK["blue"], lw=1)
     axis.set(
-        title="wrong signs at the start (line: slope $-1$)",
+        title="wrong signs, $L = 2$ (line: slope $-1$)",
         xlabel=r"$\log\frac{1}{\alpha}$",
         ylabel="relative error of the last jump",
     )
@@ -303,7 +305,13 @@ def _subset_sums(axis, table):
     _bars(axis, n, off, *ends, **look)
     first, last = (f"{np.exp(table['predicted'][k]):.0e}".split("e") for k in (0, -1))
     sizes = " to ".join(f"${digit} \\cdot 10^{{{int(power)}}}$" for digit, power in (first, last))
-    axis.text(0.02, 0.03, f"errors from {sizes}", transform=axis.transAxes, fontsize=8)
+    axis.text(
+        0.02,
+        0.03,
+        f"target {table['target'][0]:g}, errors from {sizes}",
+        transform=axis.transAxes,
+        fontsize=8,
+    )
     axis.set(
         title="strong tickets: sums of $n$ random weights",
         xlabel="number $n$ of weights",

@@ -61,9 +61,9 @@ def measure_subset_sums(
     Returns
     -------
     dict of str to ndarray
-        A row for each n: ``n``, ``trials``, the mean ``log`` of the error and its standard
-        ``error``, ``predicted``, and ``averaged``, the same if the mean density of sums over all
-        weights decided.
+        A row for each n: ``n``, ``target``, ``trials``, the mean ``log`` of the error and its
+        standard ``error``, ``predicted``, and ``averaged``, the same if the mean density of sums
+        over all weights decided.
     """
     rows = []
     for n, child in zip(numbers, np.random.SeedSequence(seed).spawn(len(numbers)), strict=True):
@@ -73,6 +73,7 @@ def measure_subset_sums(
         rows.append(
             {
                 "n": n,
+                "target": float(target),
                 "trials": trials,
                 "log": np.mean(logs),
                 "error": np.std(logs, ddof=1) / np.sqrt(trials),

@@ -36,7 +36,7 @@ def matched_filter_success(M: int, N: int, s: int) -> float:
     Notes
     -----
     Statement T8 of ``docs/overparameterization.md``. The largest deviation of s normals from their
-    mean has a law with an exact recursion in s (Grubbs 1950).
+    mean has a law with an exact recursion in s, which is derived there.
     """
     M = as_count("M", M, minimum=1)
     s = as_count("s", s, minimum=2)
