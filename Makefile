@@ -31,7 +31,7 @@ export JUPYTER_DATA_DIR := $(CURDIR)/$(VENV)/jupyter/data
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/jupyter/runtime
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment figures verify report book test fuzz cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
+.PHONY: help environment figures verify report book lab test fuzz cluster-test browser lint notebooks readme graphs benchmarks lock clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -59,6 +59,11 @@ report: figures ## write build/report.html: every figure with its caption, reada
 
 book: $(READY) ## build the book, build/book/html/index.html, and before that whatever it shows
 	$(BIN)/python -m workflow.run --cores $(CORES) book
+
+lab: $(READY) ## open the tour in JupyterLab, which asks nothing about news here
+	@mkdir -p $(VENV)/share/jupyter/lab/settings
+	@cp profiles/jupyterlab/overrides.json $(VENV)/share/jupyter/lab/settings/
+	$(BIN)/python -m jupyterlab notebooks/00_tour.ipynb
 
 test: lint ## run every test
 	$(BIN)/python -m pytest -n logical

@@ -163,10 +163,9 @@ def check_fit(problem, model) -> None:
         If alpha is a vector whose length is not N.
     """
     check_problem(problem)
-    if not (hasattr(model, "signal") and hasattr(model, "signal_derivative")):
+    if not (hasattr(model, "signal") and hasattr(model, "check_length")):
         raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
-    if hasattr(model, "check_length"):
-        model.check_length(problem.N)
+    model.check_length(problem.N)
 
 
 def as_numbers(name: str, value, minimum: float = -np.inf, above: float = -np.inf):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deepfact.figures import save_figure
+from deepfact.parameters import check_session
 
 __all__ = [
     "Check",
@@ -162,6 +163,8 @@ class Claim:
 class Record:
     """What a notebook leaves behind: its rows of the table of statements and its figure.
 
+    It is made right behind the parameters, which are then checked against their defaults.
+
     Parameters
     ----------
     name : str
@@ -173,6 +176,11 @@ class Record:
     stop_if_violated : bool, optional
         Whether `finish` raises if a row does not hold (default: True).
 
+    Raises
+    ------
+    ValueError
+        If a parameter of the running notebook is of another kind than its default.
+
     Examples
     --------
     >>> record = Record("00_tour")
@@ -182,6 +190,7 @@ class Record:
     """
 
     def __init__(self, name, figures_dir=None, results_dir=None, stop_if_violated=True):
+        check_session()
         self.name, self.figures_dir, self.results_dir = name, figures_dir, results_dir
         self.stop_if_violated, self.checks = stop_if_violated, []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from deepfact.arguments import as_real_array, as_real_number
+from deepfact.arguments import as_flag, as_real_array, as_real_number
 from deepfact.mirror_map import MirrorMap
 
 
@@ -28,7 +28,7 @@ class DeepFactorization(MirrorMap):
     alpha : float or array_like of shape (N,), optional
         Init scale of each factor, positive; one value or one a coordinate. For infinite depth it is
         mu = lim alpha^L. Exactly one of ``alpha`` and ``log_alpha`` must be given, except for
-        depth 1, which needs neither.
+        depth 1, which needs neither. An array is copied, and read-only here.
     signed : bool, optional
         Signed model (default: True) or positive model.
     log_alpha : float or array_like of shape (N,), optional
@@ -58,8 +58,7 @@ class DeepFactorization(MirrorMap):
         depth = as_real_number("depth", self.depth, finite=False)
         if not (depth == 1 or depth >= 2):
             raise ValueError(f"depth must be 1, a real number >= 2, or numpy.inf, got {depth}")
-        if not isinstance(self.signed, (bool, np.bool_)):
-            raise TypeError(f"signed must be True or False, got {self.signed!r}")
+        signed = as_flag("signed", self.signed)
         if (self.alpha is None) == (self.log_alpha is None) and not (
             depth == 1 and self.alpha is None
         ):
@@ -80,7 +79,7 @@ class DeepFactorization(MirrorMap):
                 f"{np.min(log_alpha)} at depth {depth}"
             )
         object.__setattr__(self, "depth", depth)
-        object.__setattr__(self, "signed", bool(self.signed))
+        object.__setattr__(self, "signed", signed)
         object.__setattr__(self, "_log_alpha", log_alpha)
 
     def __eq__(self, other: object) -> bool:
@@ -100,26 +99,31 @@ class DeepFactorization(MirrorMap):
         return 1.0 - 2.0 / self.depth
 
     @property
-    def log_product(self) -> float | np.ndarray:
+    def log_product(self) -> float | np.ndarray:  # type: ignore[override]
         """The logarithm of a, each product of factors at time 0."""
         return self._log_alpha if np.isinf(self.depth) else self.depth * self._log_alpha
 
     @property
-    def log_rate(self) -> float | np.ndarray:
+    def log_rate(self) -> float | np.ndarray:  # type: ignore[override]
         """The logarithm of k, where v = k w is the dual variable in units of its own curvature."""
         if np.isinf(self.depth):
             return self._log_alpha
         return np.log(self.depth) + (self.depth - 2.0) * self._log_alpha
 
     @property
-    def positive(self) -> bool:
+    def positive(self) -> bool:  # type: ignore[override]
         """Whether X takes positive values only: the positive model, L >= 2."""
         return self.depth > 1 and not self.signed
 
     @property
-    def deformation(self) -> float | None:
+    def deformation(self) -> float | None:  # type: ignore[override]
         """The same as theta; None for depth 1, which has no deformed exponential."""
         return self.theta if self.depth > 1 else None
+
+    @property
+    def identity(self) -> bool:  # type: ignore[override]
+        """Whether X(w) = w: depth 1."""
+        return self.depth == 1
 
     def restrict(self, columns: np.ndarray) -> DeepFactorization:
         """Return the model of some coordinates.
@@ -335,4 +339,6 @@ def _divergence_in_logs(log_z, log_x, depth):
 def _scalar_or_vector(name, value):
     if np.ndim(value) == 0:
         return as_real_number(name, value)
-    return as_real_array(name, value, ndim=1)
+    array = as_real_array(name, value, ndim=1).copy()  # the caller may change the given one
+    array.setflags(write=False)
+    return array

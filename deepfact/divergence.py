@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from deepfact.arguments import as_real_array
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.mirror_map import MirrorMap
 
 
@@ -39,14 +38,13 @@ def bregman_divergence(model: MirrorMap, z: np.ndarray, x: np.ndarray) -> float:
     x = as_real_array("x", x, ndim=1)
     if len(z) != len(x):
         raise ValueError(f"z and x must have one length, got {len(z)} and {len(x)}")
-    if isinstance(model, DeepFactorization):
-        model.check_length(len(x))
-        if not model.signed and model.depth > 1:
-            for name, value in (("z", z), ("x", x)):
-                if value.min() < 0:
-                    raise ValueError(f"{name} must be nonnegative in the positive model")
+    model.check_length(len(x))
+    if model.positive:
+        for name, value in (("z", z), ("x", x)):
+            if value.min() < 0:
+                raise ValueError(f"{name} must be nonnegative in the positive model")
     with np.errstate(invalid="ignore"):
-        value = float(np.sum(model.divergence(z, x)))
-    if np.isnan(value):
+        total = float(np.sum(model.divergence(z, x)))
+    if np.isnan(total):
         raise ValueError(f"z and x must be in the domain of the potential of {model}")
-    return value
+    return total

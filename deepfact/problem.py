@@ -166,7 +166,7 @@ def _as_matrix_or_operator(A) -> np.ndarray | LinearOperator:
         if dtype is not None and np.issubdtype(dtype, np.complexfloating):
             raise TypeError(f"A must be real, got a LinearOperator of dtype {dtype}")
         return aslinearoperator(A)
-    elif not isinstance(A, np.ndarray) and callable(A):
+    elif callable(A) or (hasattr(A, "__matmul__") and not hasattr(A, "__array__")):
         raise TypeError(
             f"A must be a matrix or a linear operator, got {type(A).__name__}: wrap products by "
             "scipy.sparse.linalg.LinearOperator or aslinearoperator"

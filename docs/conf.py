@@ -28,6 +28,7 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
 html_copy_source = False
+exclude_patterns = ["downloads"]  # notebooks as files
 html_show_copyright = False
 html_use_index = False
 html_domain_indices = False

@@ -72,7 +72,8 @@ def notebook_page(path):
     heading, _, rest = first.source.partition("\n")
     heading = heading.replace(r"$\ell_1$", "ℓ₁")  # tabs and the list of pages show it as it is
     files = (
-        f"[The notebook]({REPOSITORY}notebooks/{name}.ipynb), its [figure](../figures/{name}.pdf)"
+        f"[The notebook]({REPOSITORY}notebooks/{name}.ipynb), also as a"
+        f" {{download}}`file <../downloads/{name}.ipynb>`, its [figure](../figures/{name}.pdf)"
         f" and the [data of the figure](../figures/{name}.csv)."
     )
     first.source = f"{heading}\n\n{files}\n{rest}"
@@ -190,9 +191,10 @@ def gather(notebooks, figures, folder):
         path.write_text(link(path.read_text(encoding="utf-8")), encoding="utf-8")
     shutil.copytree(BENCHMARKS, folder / BENCHMARKS)
     names = [path.stem for path in notebooks]
-    for part in ("figures", "notebooks"):
+    for part in ("figures", "notebooks", "downloads"):
         (folder / part).mkdir()
     for path in notebooks:
+        shutil.copy(path, folder / "downloads")
         nbformat.write(notebook_page(path), folder / f"notebooks/{path.name}")
         for ending in ("png", "pdf", "svg", "csv"):
             shutil.copy(figures / f"{path.stem}.{ending}", folder / "figures")

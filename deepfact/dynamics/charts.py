@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.mirror_map import MirrorMap
 
 
@@ -50,22 +49,22 @@ class DualChart:
 
 
 class GrowthChart:
-    """The neighbourhood of a `DeepFactorization`'s state, held as log(products / a).
+    """The neighbourhood of a state of a map with a deformation, held as log(products / a).
 
     With p = a e^g the product of the factors, p(w + dw) = p e(r dw), r = k e^(theta g): each
     point of the trajectory is the start of another one, and no slack is lost to cancellation.
     """
 
-    def __init__(self, model: DeepFactorization, growth: np.ndarray) -> None:
-        self.model, self.growth = model, growth
+    def __init__(self, model: MirrorMap, growth: np.ndarray) -> None:
+        self.model, self.growth, self.theta = model, growth, float(model.deformation or 0.0)
         self.sign = np.array([[1.0], [-1.0]])[: growth.shape[-2]]
-        self.rates = np.exp(model.log_rate + model.theta * growth)
+        self.rates = np.exp(model.log_rate + self.theta * growth)
         self.products = np.exp(model.log_product + growth)
 
     def signal(self) -> np.ndarray:
         """Return the signal X(w) at the base point."""
         x = np.sum(self.sign * self.products, axis=-2)
-        if not self.model.signed:
+        if len(self.sign) == 1:
             return x
         g, h = self.growth[..., 0, :], self.growth[..., 1, :]
         half = 0.5 * (g - h)
@@ -83,13 +82,13 @@ class GrowthChart:
 
     def increments(self, rate: np.ndarray) -> tuple[Callable, Callable]:
         """Return v -> X(w + v/rate) - X(w) and its derivative."""
-        theta, share = self.model.theta, self.sign * self.rates / rate
+        theta, share = self.theta, self.sign * self.rates / rate
         signed, steep = self.sign * self.products, self.products * np.abs(share)
 
         def increment(v):
             terms = np.expm1(_log_growth(share * v[..., None, :], theta))
             terms *= signed
-            return terms[..., 0, :] + terms[..., 1, :] if self.model.signed else terms[..., 0, :]
+            return terms[..., 0, :] + terms[..., 1, :] if len(self.sign) == 2 else terms[..., 0, :]
 
         def slope(v):
             return np.sum(steep * np.exp((1.0 + theta) * _log_growth(share * v, theta)), axis=0)
@@ -98,13 +97,13 @@ class GrowthChart:
 
     def moved(self, v: np.ndarray, rate: np.ndarray) -> GrowthChart:
         """Return the neighbourhood of the point at the increment v."""
-        change = _log_growth(self.sign * self.rates / rate * v[..., None, :], self.model.theta)
+        change = _log_growth(self.sign * self.rates / rate * v[..., None, :], self.theta)
         return GrowthChart(self.model, self.growth + change)
 
     def distance(self, v: np.ndarray) -> float:
         """Return how far away v is, in units of the neighbourhood's radius."""
-        growing = max(v.max(), -v.min()) if self.model.signed else v.max()
-        return (self.model.theta or 0.02) * growing
+        growing = max(v.max(), -v.min()) if len(self.sign) == 2 else v.max()
+        return (self.theta or 0.02) * growing
 
     def rounding(self) -> np.ndarray:
         """Return the error of x that comes from the spacing of doubles near the base point."""

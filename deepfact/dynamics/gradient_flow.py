@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepfact.arguments import as_count, as_times, as_tolerance, check_fit
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.charts import DualChart, GrowthChart
 from deepfact.dynamics.integrator import Integrator
 from deepfact.mirror_map import MirrorMap
@@ -99,7 +98,7 @@ def gradient_flow(
     Notes
     -----
     The steps are those of LSODA, whose tolerance is 0.002 rtol, with the analytic Jacobian, and of
-    Radau IIA of order 5 for other maps than `DeepFactorization` and for the last relaxation. The
+    Radau IIA of order 5 for maps without a deformation and for the last relaxation. The
     integrator sees increments of the dual variable only, in coordinates xi = R delta_nu with
     diag(s) A^T = Q R and s the rate of relative change of each product at the base point, so that
     the logarithms of the products move by Q xi: on the support the slack of the dual constraint,
@@ -118,8 +117,8 @@ def gradient_flow(
     A = problem.dense()
     rows, A_rows, y_rows = _independent_rows(A, problem.y)
     chart: DualChart | GrowthChart
-    if isinstance(model, DeepFactorization) and model.depth > 1:
-        chart = GrowthChart(model, np.zeros((1 + model.signed, problem.N)))
+    if model.deformation is not None:
+        chart = GrowthChart(model, np.zeros((1 if model.positive else 2, problem.N)))
     else:
         chart = DualChart(model, np.zeros(problem.N))
     if times is None:

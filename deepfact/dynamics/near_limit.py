@@ -45,7 +45,7 @@ def slowest_mode(
     if x is None:
         x = require(flow_limit(problem, model)).x
     log_slope = np.zeros(problem.N)
-    if model.depth > 1:
+    if not model.identity:
         # X' = k a^(-theta) (p^(1 + theta) + q^(1 + theta)), L(u^(2L-2) + v^(2L-2)) in the factors.
         large, small = model.log_products_of(x)
         shift = model.log_rate - model.theta * model.log_product

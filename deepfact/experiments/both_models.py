@@ -8,6 +8,8 @@ from deepfact import theory
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.both_models_figure import figure, figure_data
+from deepfact.experiments.constructed_gaps import checks as constructed_checks
+from deepfact.experiments.constructed_gaps import describe_constructed, measure_constructed
 from deepfact.experiments.tables import from_rows, groups, select
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import limit_path
@@ -15,10 +17,13 @@ from deepfact.problem import Problem, gaussian_problem, rademacher_problem
 
 __all__ = [
     "checks",
+    "constructed_checks",
     "describe",
+    "describe_constructed",
     "describe_instance",
     "figure",
     "figure_data",
+    "measure_constructed",
     "measure_gaps",
     "with_known_signs",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -90,10 +92,10 @@ def _draw(axis: Axes, data: dict[str, np.ndarray]) -> None:
     for name, (colour, style, label) in BOUNDS.items():
         finite = np.isfinite(data[f"{name}_largest"])
         low, middle, high = (data[f"{name}_{k}"][finite] for k in ("least", "median", "largest"))
-        look = {"color": OKABE_ITO[colour]}
-        axis.plot(x[finite], middle, style, label=label, **look)
-        axis.fill_between(x[finite], low, high, alpha=0.25, linewidth=0, **look)
-    look = {"color": OKABE_ITO["green"], "markersize": 4.5}
+        color = OKABE_ITO[colour]
+        axis.plot(x[finite], middle, style, label=label, color=color)
+        axis.fill_between(x[finite], low, high, alpha=0.25, linewidth=0, color=color)
+    look: dict[str, Any] = {"color": OKABE_ITO["green"], "markersize": 4.5}
     axis.plot(x, data["certificate_median"], "x", label="certified by the flow", **look)
     middle, low, high = (data[f"gap_{k}"] for k in ("median", "least", "largest"))
     spread = [middle - np.maximum(low, 1e-16), high - middle]

@@ -154,6 +154,7 @@ def _follow(
             "run": run,
             "depth": float(model.depth),
             "signed": model.signed,
+            "product": np.exp(model.log_product),
             "vector": name,
             "step": np.arange(n_times + 1),
             "time": times,
@@ -199,8 +200,9 @@ def measure_identity(
     -------
     dict of str to ndarray
         A row for each trajectory, feasible vector z and time: ``run``, the trajectory's number, the
-        signed ones first; ``depth``; ``signed``; ``vector``, what z is (the positive model of
-        infinite depth does without the one that has zeros, where its potential is infinite);
+        signed ones first; ``depth``; ``signed``; ``product``, alpha^L; ``vector``, what z is (the
+        positive model of infinite depth does without the one that has zeros, where its potential is
+        infinite);
         ``step`` from 0 to K and its ``time``; ``start``, D_F(z, x(0));
         ``divergence``, D_F(z, x(t)); ``euclidean``, ||x(t) - z||^2/||x(0) - z||^2; ``integral``,
         int_0^t ||A x(s) - y||^2 ds, integrated with the factors and not with the dual variable;

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfact.experiments.dual_picture_figure import depth_name
+from deepfact.experiments.looks import power_of_ten
 from deepfact.experiments.tables import groups, join, select
 from deepfact.figures import OKABE_ITO, figure_style
 
@@ -97,10 +98,12 @@ def figure(shown: dict[str, np.ndarray], table: dict[str, np.ndarray]) -> Figure
             np.maximum(own["value"], 1e-17),
             STYLES[k % 4],
             color=COLORS[k % 4],
-            label=f"$L =$ {depth_name(depth)}",
+            label=f"$L=$ {depth_name(depth)}",
         )
     right.set(
-        xlabel="log time, start to rest", ylabel="deviation / $D_F(z, x(0))$", ylim=(1e-17, 1e-8)
+        xlabel=f"log time, {_start(table)}",
+        ylabel="deviation / $D_F(z, x(0))$",
+        ylim=(1e-17, 1e-8),
     )
     right.legend(loc="lower right", ncols=2, handlelength=1.8, fontsize=7)
     right.set_title("error of the identity")
@@ -134,14 +137,14 @@ def _draw_divergences(
             zorder=4,
         )
     axis.plot([], [], "o", ms=2.6, mfc="white", mec="black", mew=0.8, label="start − integral")
-    axis.set(xlabel="time $t$", ylabel="$D_F(z, x(t))$")
+    axis.set(xlabel="time $t$", ylabel="divergence $D_F(z, x(t))$ to $z$")
     axis.set(ylim=(0, 1.75 * shown["divergence"].max()))
     axis.legend(
         loc="upper right",
         ncols=1,
         handlelength=2.2,
         fontsize=7,
-        title=f"$L = {depth_name(shown['depth'][0])}$, divergence to",
+        title=f"$L={depth_name(shown['depth'][0])}$, {_start(shown)}",
         title_fontsize=7,
     )
     axis.set_title("the same fall to every solution")
@@ -152,13 +155,15 @@ def _draw_losses(axis: Axes, table: dict[str, np.ndarray], data: dict[str, np.nd
         loss, bound = (select(own, series=series) for series in ("loss", "bound"))
         first = table["run"][table["depth"] == depth][0]
         start = select(table, run=first, vector="limit", step=0)["loss"][0]
-        t, value = loss["t"], loss["value"]
-        axis.loglog(t, value, "-", color=COLORS[k], label=f"$L =$ {depth_name(depth)}")
+        look = {"color": COLORS[k], "ls": STYLES[k]}
+        axis.loglog(loss["t"], loss["value"], lw=1.8, label=f"$L=$ {depth_name(depth)}", **look)
         near = bound["value"] < 30 * start
-        axis.loglog(t[near], bound["value"][near], "--", color=COLORS[k], lw=1)
-        place = (value > [1e-5, 1e-8, 1e-6][k] * start).sum() - 1
-        side = "right" if k == 0 else "left"
-        name = f" $L =$ {depth_name(depth)} "
-        axis.text(t[place], value[place], name, color=COLORS[k], ha=side, va="center")
-    axis.set(xlabel="time $t$", ylabel="loss $\\ell(x(t))$", ylim=(1e-9 * start, 30 * start))
-    axis.set_title("loss (solid), bound (dashed)")
+        axis.loglog(bound["t"][near], bound["value"][near], lw=0.8, **look)
+    axis.set(xlabel=f"time $t$, from {_start(table)}", ylabel="loss $\\ell(x(t))$")
+    axis.set_ylim(1e-9 * start, 30 * start)
+    axis.legend(loc="lower left", fontsize=7, handlelength=2.4)
+    axis.set_title("loss (thick), bound (thin)")
+
+
+def _start(table):
+    return f"$\\alpha^L={power_of_ten(table['product'][0])}$"

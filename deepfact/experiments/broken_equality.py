@@ -336,8 +336,9 @@ def figure(deep: dict[str, np.ndarray], broken: dict[str, np.ndarray]) -> Figure
     )
     by_scale.set_title(f"{_number(deep)} random factors: weighted $\\ell_1$")
     by_scale.legend(loc="lower right", fontsize=7)
-    for k, (depth, _) in enumerate(groups(broken, "depth")):
+    for k, (depth, rows) in enumerate(groups(broken, "depth")):
         color, style, marker = LOOKS[(k + 1) % 6]
+        scale = f"$10^{{{np.log10(rows['scale'][0]):g}}}$"
         x, rate = line("broken identity", f"L = {depth}, rate")
         low, high = (line("broken identity", f"L = {depth}, {end}")[1] for end in ("low", "high"))
         by_spread.errorbar(
@@ -348,12 +349,13 @@ def figure(deep: dict[str, np.ndarray], broken: dict[str, np.ndarray]) -> Figure
             color=color,
             capsize=2,
             elinewidth=0.8,
-            label=f"flow, $L = {depth}$",
+            label=f"flow, $L = {depth}$, from {scale}",
         )
         x, expected = line("broken identity", f"L = {depth}, predicted")
         by_spread.plot(x, expected, ls=style, color=color, label=f"predicted, $L = {depth}$")
-    by_spread.set(ylim=(-0.03, 1.08), xlabel="spread $\\eta$ of the factors")
+    by_spread.set(ylim=(-0.03, 1.5), xlabel="spread $\\eta$ of the factors")
+    by_spread.set_yticks(np.linspace(0, 1, 6))
     by_spread.set_ylabel("recovery rate")
     by_spread.set_title("recovery from unequal factors")
-    by_spread.legend(loc="lower left")
+    by_spread.legend(loc="upper center", ncols=2, fontsize=7)
     return drawn

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from deepfact.experiments.depth_runs import counted
+from deepfact.experiments.looks import power_of_ten
 from deepfact.experiments.tables import groups, join, select
 from deepfact.figures import OKABE_ITO as INK
 from deepfact.figures import figure_style
@@ -96,8 +97,10 @@ def figure(flows: dict[str, dict[str, np.ndarray]], limits: dict[str, np.ndarray
         entries = select(flows["entries"], depth=depth)
         _draw_coordinates(time, select(flows["coordinates"], depth=depth), entries, row)
         _draw_limit(final, entries)
+        begin = "$x=0$" if depth == 1 else f"$\\alpha^L={power_of_ten(row['start'][0])}$"
+        time.set_xlabel(f"time $t$, from {begin}")
         limits_of_y = row["room"][0] * np.array([row["lowest"][0], row["highest"][0]])
-        number = "no factors" if depth == 1 else f"{counted([depth])} factors"
+        number = f"{counted([depth])} factor{'s' if depth > 1 else ''}"
         time.set_title(f"$L = {depth:g}$: {number}", fontsize=10)
         for axis in (time, final):
             axis.set(ylim=limits_of_y)
@@ -113,7 +116,12 @@ def figure(flows: dict[str, dict[str, np.ndarray]], limits: dict[str, np.ndarray
         starts, middle, low, high = _certified(limits, depth)
         gaps.fill_between(starts, low, high, color=INK[color], alpha=0.15, lw=0)
         gaps.loglog(starts, middle, **look)
-    fall.set(xlabel="time $t$", ylabel="$D_F(x^*, x(t))\\,/\\,D_F(x^*, x(0))$", ylim=(-0.03, 1.05))
+    start = f"$\\alpha^L={power_of_ten(flows['depths']['start'][0])}$"
+    fall.set(
+        xlabel=f"time $t$, from {start}",
+        ylabel="$D_F(x^*, x(t))\\,/\\,D_F(x^*, x(0))$",
+        ylim=(-0.03, 1.05),
+    )
     fall.set_title("divergence to the sparse solution $x^*$")
     fall.legend(loc="upper right")
     gaps.set(
@@ -148,7 +156,7 @@ def _draw_coordinates(
         color, line = SUPPORT_LOOKS[k % 6]
         axis.semilogx(*curves[i], ls=line, color=color, lw=1.7)
         axis.plot(2 * last, entries["true"][i], "o", color=color, clip_on=False, zorder=5)
-    axis.set(xlabel="time $t$", xlim=(first, 2 * last))
+    axis.set_xlim(first, 2 * last)
     axis.xaxis.set_major_locator(LogLocator(numticks=6))
     axis.xaxis.set_minor_locator(LogLocator(numticks=999))
     axis.xaxis.set_minor_formatter("")

@@ -7,7 +7,7 @@ import numpy as np
 from deepfact.checks import Claim
 from deepfact.experiments.descent_figure import figure, figure_data
 from deepfact.experiments.escape import measure_escapes
-from deepfact.experiments.plateaus import measure_plateaus
+from deepfact.experiments.plateaus import measure_late_rates, measure_plateaus
 from deepfact.experiments.stability import fit_orders, measure_orders, measure_stability
 from deepfact.experiments.stochastic_descent import measure_stochastic
 from deepfact.experiments.tables import groups, select
@@ -15,12 +15,14 @@ from deepfact.experiments.tables import groups, select
 __all__ = [
     "checks",
     "describe_escapes",
+    "describe_late_rates",
     "describe_plateaus",
     "describe_stability",
     "describe_stochastic",
     "figure",
     "figure_data",
     "measure_escapes",
+    "measure_late_rates",
     "measure_orders",
     "measure_plateaus",
     "measure_stability",
@@ -71,18 +73,54 @@ def describe_escapes(escape: dict[str, np.ndarray], target: float = 1.0) -> str:
     Returns
     -------
     str
-        A header, and for each depth a line for the largest and for the smallest init scale.
+        What was left out, a header, and for each depth a line for the largest and for the smallest
+        init scale.
     """
     share = escape["threshold"][0]
-    lines = [f"escape to {100 * share:g} % of the target y = {target:g}, between the two times"]
+    lines = [
+        _left_out(escape),
+        f"escape to {100 * share:g} % of the target y = {target:g}, between the two times",
+    ]
     ends = escape["alpha"].max(), escape["alpha"].min()
-    for depth, own in groups(select(escape, target=target), "depth"):
+    tested = select(escape, target=target, outcome="tested")
+    for depth, own in groups(tested, "depth"):
         for alpha in ends:
             at = select(own, alpha=alpha)
             for earliest, latest in zip(at["earliest"], at["latest"], strict=True):
                 lines.append(
                     f"L = {depth:4g}  alpha = {alpha:5g}: {earliest:12.6g} to {latest:12.6g}"
                 )
+    return "\n".join(lines)
+
+
+def _left_out(escape):
+    """Say how many escapes were tested, and how many were not and why."""
+    outcome = escape["outcome"]
+    tested, above, sharp = (
+        np.sum(outcome == name) for name in ("tested", "starts above", "too sharp")
+    )
+    return (
+        f"{tested} of {outcome.size} escapes tested; left out: {above} that start above X, "
+        f"{sharp} too sharp for the integrator"
+    )
+
+
+def describe_late_rates(late: dict[str, np.ndarray]) -> str:
+    """Write the exponents of the late rate at depth 2, far below the smallest double.
+
+    Parameters
+    ----------
+    late : dict
+        Of `measure_late_rates`.
+
+    Returns
+    -------
+    str
+        A header and a line for each problem.
+    """
+    lines = ["L = 2, late rate at the smallest alpha: local slope   predicted"]
+    for slope, predicted in zip(late["slope"], late["predicted"], strict=True):
+        lines.append(f"{slope:52.4f} {predicted:11.4f}")
     return "\n".join(lines)
 
 
@@ -154,21 +192,23 @@ def checks(
     stability: dict[str, np.ndarray],
     escape: dict[str, np.ndarray],
     plateaus: dict[str, dict[str, np.ndarray]],
+    late: dict[str, np.ndarray],
     stochastic: dict[str, np.ndarray],
 ) -> list[Claim]:
     """Return what descents and flows say about S10, S11 and S12.
 
     Parameters
     ----------
-    orders, stability, escape, plateaus, stochastic : dict
+    orders, stability, escape, plateaus, late, stochastic : dict
         Of the functions ``measure_...``.
 
     Returns
     -------
     list of Claim
-        Two of S10, three of S11, two of S12, each with its rival.
+        Two of S10, four of S11, two of S12, each with its rival.
     """
     runs = plateaus["runs"]
+    tested = select(escape, outcome="tested")
     deep = select(plateaus["exponents"], where=plateaus["exponents"]["depth"] > 2)
     several = ", ".join(f"{depth:g}" for depth in np.unique(runs["depth"]))
     fitted = ", ".join(f"{depth:g}" for depth in np.unique(orders["depth"]))
@@ -192,10 +232,10 @@ def checks(
         Claim(
             "S11",
             "escape from alpha^L to X takes between escape_time(X, largest drift) and "
-            "escape_time(X, least drift); margin |x - X|/X at these times",
-            escape["margin"],
+            f"escape_time(X, least drift) ({_left_out(escape)}); margin |x - X|/X at these times",
+            tested["margin"],
             "it is over by escape_time(X, largest drift)",
-            -escape["early"],
+            -tested["early"],
         ),
         Claim(
             "S11",
@@ -215,6 +255,14 @@ def checks(
             ),
             "the exponent of the rate is 2 % larger",
             0.05 - np.abs(deep["rate"] - 1.02 * deep["rate_predicted"]),
+        ),
+        Claim(
+            "S11",
+            "L = 2: late rate ~ alpha^(2 (1 - rho)), rho the least possible one, at init scales "
+            "far below the smallest double; margin 0.05 - |local slope - predicted exponent|",
+            0.05 - np.abs(late["slope"] - late["predicted"]),
+            "~ alpha^(2L - 2) = alpha^2, as for L > 2",
+            0.05 - np.abs(late["slope"] - 2),
         ),
         Claim(
             "S12",

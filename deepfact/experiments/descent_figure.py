@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from deepfact.experiments.tables import groups, join, select
 from deepfact.figures import OKABE_ITO, figure_style
@@ -96,10 +97,11 @@ def _draw_orders(axis: Axes, orders: dict[str, np.ndarray]) -> None:
             marker=MARKERS[k % 5],
             linestyle=STYLES[k % 5],
             color=COLORS[k % 5],
-            label=f"$L = {depth:g}$",
+            label=f"$L = {depth:g}$, $\\alpha = {order['alpha'][0]:g}$",
         )
     axis.plot(steps, 0.4 * errors[-1] * steps / steps[-1], color="0.5", lw=0.8, label="slope 1")
     axis.set(xscale="log", yscale="log", xlabel="step size", ylabel="relative distance to the flow")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_title("descent follows the flow, order 1")
     axis.legend()
 
@@ -119,7 +121,8 @@ def _draw_stability(axis: Axes, stability: dict[str, np.ndarray]) -> None:
     axis.plot(ends, ends, color="0.5", lw=0.8, zorder=0, label="equal")
     axis.set(xlabel=r"predicted $2/\lambda_{\max}$", xlim=ends, ylim=ends)
     axis.set_ylabel("measured largest stable step")
-    axis.set_title("stability limit")
+    starts = ", ".join(f"10^{{{value:g}}}" for value in np.unique(stability["log10_a"]))
+    axis.set_title(f"stability limit ($\\alpha^L = {starts}$)")
     axis.legend()
 
 
@@ -133,15 +136,15 @@ def _draw_plateaus(axis: Axes, plateaus: dict[str, dict[str, np.ndarray]]) -> No
                 own["residual"][shown] / alpha**height,
                 linestyle=STYLES[j % 5],
                 color=COLORS[k % 5],
-                linewidth=1.0,
-                label=f"$L = {depth:g}$" if j == 0 else None,
+                linewidth=1.0 + 0.8 * k,
+                label=f"$L = {depth:g}$, $\\log_{{10}} \\alpha = {np.log10(alpha):g}$",
             )
     axis.set(xscale="log", yscale="log")
     axis.set_xlim(1e-7, None)
     axis.set_xlabel(r"time $\times\, \alpha^{2L-2}$")
     axis.set_ylabel(r"relative residual $/\,\alpha^L$")
     axis.set_title("plateaus of different $\\alpha$ collapse")
-    axis.legend()
+    axis.legend(loc="upper right", ncols=2, fontsize=6, columnspacing=1.0)
 
 
 def _draw_recovery(axis: Axes, stochastic: dict[str, np.ndarray]) -> None:
@@ -167,5 +170,7 @@ def _draw_recovery(axis: Axes, stochastic: dict[str, np.ndarray]) -> None:
     axis.axhline(1.0, color="0.5", lw=0.8)
     axis.set_xlabel(r"step, in units of $(B/M) \cdot 2/\lambda_{\max}$")
     axis.set_ylabel("recovery error / that of the flow")
-    axis.set_title("recovery: large steps hurt, batches do not")
-    axis.legend()
+    alpha = stochastic["alpha"][0]
+    axis.set_title(f"large steps hurt, batches do not ($\\alpha = {alpha:g}$)")
+    axis.legend(loc="upper left")
+    axis.set_ylim(top=axis.get_ylim()[1] + 0.25 * np.diff(axis.get_ylim())[0])

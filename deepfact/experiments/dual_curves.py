@@ -106,37 +106,38 @@ def measure_curves(
     Returns
     -------
     dict of str to ndarray of shape (K,)
-        ``panel``, "a" to "d"; ``depth``, NaN for the polygon; ``series``; ``x`` and ``y``; and
-        ``barrier``, N' mu over the Q of the Gaussian problem in panel "d", NaN elsewhere.
+        ``panel``, "a" to "d"; ``depth``, NaN for the polygon; ``start``, alpha^L,
+        NaN where the curve runs over it; ``series``; ``x`` and ``y``; and ``barrier``, N' mu over
+        the Q of the Gaussian problem in panel "d", NaN elsewhere.
     """
-    columns = {name: [] for name in ("panel", "depth", "series", "x", "y", "barrier")}
+    columns = {name: [] for name in ("panel", "depth", "start", "series", "x", "y", "barrier")}
 
-    def add(panel, depth, series, x, y, barrier=np.nan):
-        values = (panel, float(depth), series, x, y, barrier)
+    def add(panel, depth, at, series, x, y, barrier=np.nan):
+        values = (panel, float(depth), at, series, x, y, barrier)
         for name, value in zip(columns, values, strict=True):
             columns[name].append(np.broadcast_to(np.asarray(value), np.shape(x)))
 
     plane = plane_problem()
     corners = dual_polygon(plane.dense())
-    add("a", np.nan, "polygon", *np.vstack([corners, corners[:1]]).T)
+    add("a", np.nan, np.nan, "polygon", *np.vstack([corners, corners[:1]]).T)
     for depth in (2, 3, np.inf):
         model = model_of_depth(depth, PLANE_START)
         run = approach_limit(plane, model, 300)
-        add("a", depth, "flow", *scaled_dual(model, run["path"].dual).T)
+        add("a", depth, PLANE_START, "flow", *scaled_dual(model, run["path"].dual).T)
     models = [DeepFactorization(np.inf, mu) for mu in 10.0 ** -np.arange(7)]
     eta = np.array([scaled_dual(model, flow_limit(plane, model).dual) for model in models])
-    add("a", np.inf, "central path", *eta.T)
+    add("a", np.inf, np.nan, "central path", *eta.T)
 
     problem = gaussian_problem(M, N, s, seed=seed)
     best = basis_pursuit(problem)
     for depth in depths:
         run = approach_limit(problem, model_of_depth(depth, start), 120)
         t = run["path"].times[1:]
-        add("b", depth, "distance", t, run["distance"][1:])
+        add("b", depth, start, "distance", t, run["distance"][1:])
         if depth == certified_depth:
             norm = np.abs(run["path"].x[1:]).sum(axis=1) / best.value
-            add("c", depth, "norm of x / Q", t, norm)
-            add("c", depth, "lower bound / Q", t, run["lower_bound"][1:] / best.value)
+            add("c", depth, start, "norm of x / Q", t, norm)
+            add("c", depth, start, "lower bound / Q", t, run["lower_bound"][1:] / best.value)
 
     by_mu = groups(select(path, signed=True), "mu")
     mus = np.array([mu for mu, _ in by_mu])
@@ -146,5 +147,5 @@ def measure_curves(
         ("gap", "gap / (N' mu), median"),
     ):
         values = np.array([np.median(own[name]) for _, own in by_mu])
-        add("d", np.inf, series, mus, values, 2 * N * mus / best.value)
+        add("d", np.inf, np.nan, series, mus, values, 2 * N * mus / best.value)
     return {name: np.concatenate(column) for name, column in columns.items()}

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepfact.experiments.dual_curves import plane_problem
+from deepfact.experiments.looks import power_of_ten
 from deepfact.experiments.tables import groups, select
 from deepfact.figures import OKABE_ITO as INK
 from deepfact.figures import figure_style
@@ -68,13 +69,19 @@ def figure(curves: dict[str, np.ndarray]) -> Figure:
     b.set(
         xlabel="time $t$",
         ylabel=r"$\|x(t) - x_\infty\| \,/\, \|x_\infty\|$",
-        title="(b) the flow reaches its limit",
+        title=f"(b) the flow reaches its limit ({_start(select(curves, panel='b'))})",
     )
     b.set(ylim=(1e-16, 5))
     b.legend(loc="lower left", fontsize=7, handlelength=2.4)
     _draw_certificate(c, select(curves, panel="c"))
     _draw_barrier(d, select(curves, panel="d"))
     return drawing
+
+
+def _start(curves):
+    """Return the start of the flows as a label writes it."""
+    starts = curves["start"][np.isfinite(curves["start"])]
+    return f"$\\alpha^L = {power_of_ten(starts[0])}$"
 
 
 def _draw_plane(axis: Axes, curves: dict[str, np.ndarray]) -> None:
@@ -101,7 +108,7 @@ def _draw_plane(axis: Axes, curves: dict[str, np.ndarray]) -> None:
     axis.set(
         xlabel=r"$\eta_1$",
         ylabel=r"$\eta_2$",
-        title="(a) the dual variable for $M = 2$",
+        title=f"(a) dual variable, $M = 2$ ({_start(drawn)})",
         aspect="equal",
     )
     axis.set(xlim=(-0.4, 1.35), ylim=(-0.55, 1.2))
@@ -120,13 +127,15 @@ def _draw_certificate(axis: Axes, curves: dict[str, np.ndarray]) -> None:
     for series, (line, color, label) in looks.items():
         own = select(curves, series=series)
         axis.semilogx(own["x"], own["y"], line, color=INK[color], label=label)
-    depth = f" ($L = {curves['depth'][0]:g}$)" if len(curves["depth"]) else ""
+    about = ""
+    if len(curves["depth"]):
+        about = f" ($L = {curves['depth'][0]:g}$, {_start(curves)})"
     axis.axhline(1, color="black", lw=0.7)
     axis.set(
         xlabel="time $t$",
         ylabel="relative to $Q$",
         ylim=(0, 1.12),
-        title=f"(c) a certificate on the way{depth}",
+        title=f"(c) a certificate on the way{about}",
     )
     axis.legend(loc="lower right", fontsize=7)
 

@@ -202,7 +202,7 @@ def describe_early_stopping(stopped: dict[str, dict[str, np.ndarray]]) -> str:
     Returns
     -------
     str
-        A line for each trajectory and two on all of them.
+        A line for each trajectory and four on all of them.
     """
     lines = [
         "error/||e||                 at discrepancy                             best time/",
@@ -219,6 +219,7 @@ def describe_early_stopping(stopped: dict[str, dict[str, np.ndarray]]) -> str:
             f" {limit:9.2f} {bpdn_error:7.2f}"
             f" {stops['best_time'][k] / stops['discrepancy_time'][k]:12.2f}"
         )
+    off = np.max(np.abs(stops["discrepancy_residual"] / stops["noise"] - 1))
     gain = stops["limit_error"] / stops["best_error"]
     better = np.sum(stops["best_error"] < stops["bpdn"])
     at_discrepancy = ", ".join(
@@ -226,7 +227,8 @@ def describe_early_stopping(stopped: dict[str, dict[str, np.ndarray]]) -> str:
         for depth, rows in groups(stops, "depth")
     )
     lines += [
-        f"\nlimit's error / best error: median {np.median(gain):.1f}, at most {gain.max():.1f}",
+        f"\nat the discrepancy time the residual is ||e|| up to {off:.0e} of it",
+        f"limit's error / best error: median {np.median(gain):.1f}, at most {gain.max():.1f}",
         f"best error < BPDN's error on {better} of {gain.size} trajectories",
         f"error at discrepancy < BPDN's error, {at_discrepancy}",
     ]

@@ -7,9 +7,16 @@ import numpy as np
 from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.gradient_flow import gradient_flow
+from deepfact.experiments.tables import from_rows
 from deepfact.problem import Problem
 
 __all__ = ["measure_escapes"]
+
+TOO_SHARP = 1e-3
+"""Relative error of the integrator above which an escape is not followed."""
+_UNTESTED = {"outcome": "starts above"} | dict.fromkeys(
+    ("earliest", "latest", "margin", "early"), np.nan
+)
 
 
 def measure_escapes(
@@ -31,33 +38,59 @@ def measure_escapes(
     Returns
     -------
     dict of str to ndarray
-        Columns ``depth``, ``alpha``, ``target``, ``threshold``, ``earliest``, ``latest`` (the
-        escape times at the drifts y - a and y - X, between which the true drift lies) and
-        ``margin``: the smaller of (X - x(earliest))/X and (x(latest) - X)/X, less the integrator's
-        error; ``early``, the first of the two. Left out: a >= X, and escapes too sharp for the
-        integrator, whose own estimate then exceeds 1e-3.
+        A row for each depth, init scale and target: ``depth``, ``alpha``, ``target``,
+        ``threshold``; ``outcome``: "tested", "starts above" where alpha^L >= X, so that there is no
+        escape, or "too sharp" where the integrator's own estimate of its error exceeds 1e-3;
+        ``earliest`` and ``latest``, the escape times at the drifts y - a and y - X, between which
+        the true drift lies; ``margin``, the smaller of (X - x(earliest))/X and
+        (x(latest) - X)/X, less the integrator's error, and ``early``, the first of the two. Both
+        are NaN if the integration failed, and where nothing was tested.
     """
-    y = np.asarray(targets, dtype=float)
-    problem = Problem(np.eye(len(y)), y)
-    X = threshold * y
     rows = []
     for depth in depths:
         for alpha in alphas:
             model = DeepFactorization(depth, alpha, signed=False)
-            a = float(np.exp(model.log_product))
-            if a >= X.min():
-                continue
-            earliest = np.asarray(theory.escape_time(X, y - a, depth, alpha))
-            latest = np.asarray(theory.escape_time(X, y - X, depth, alpha))
-            times = np.sort(np.concatenate([earliest, latest]))
-            path = gradient_flow(problem, model, times=times, rtol=1e-10)
-            if np.max(path.error) > 1e-3:
-                continue
-            for i in range(len(y)):
-                first, last = np.searchsorted(times, [earliest[i], latest[i]])
-                early = (X[i] - path.x[first, i]) / X[i] - path.error[first]
-                late = (path.x[last, i] - X[i]) / X[i] - path.error[last]
-                margin = min(early, late) if path.status != "failed" else np.nan
-                rows.append([depth, alpha, y[i], threshold, earliest[i], latest[i], margin, early])
-    names = ("depth", "alpha", "target", "threshold", "earliest", "latest", "margin", "early")
-    return dict(zip(names, np.array(rows).reshape(-1, len(names)).T, strict=True))
+            start = float(np.exp(model.log_product))
+            about = {"depth": float(depth), "alpha": float(alpha)}
+            y = np.asarray(targets, dtype=float)
+            above = start >= threshold * y * (1 - 1e-12)  # equality up to rounding counts
+            rows += [
+                about | {"target": value, "threshold": threshold} | _UNTESTED for value in y[above]
+            ]
+            y = y[~above]
+            if y.size:
+                found = _escapes(y, threshold * y, model, float(alpha))
+                rows += [
+                    about | {"target": value, "threshold": threshold} | row
+                    for value, row in zip(y, found, strict=True)
+                ]
+    return from_rows(rows)
+
+
+def _escapes(y, X, model, alpha):
+    """Return a row for each of the targets y, none of which is below the start."""
+    start = float(np.exp(model.log_product))
+    earliest, latest = (
+        np.asarray(theory.escape_time(X, drift, model.depth, alpha)) for drift in (y - start, y - X)
+    )
+    times = np.sort(np.concatenate([earliest, latest]))
+    path = gradient_flow(Problem(np.eye(len(y)), y), model, times=times, rtol=1e-10)
+    sharp = np.max(path.error) > TOO_SHARP
+    rows = []
+    for i in range(len(y)):
+        first, last = np.searchsorted(times, [earliest[i], latest[i]])
+        early = (X[i] - path.x[first, i]) / X[i] - path.error[first]
+        late = (path.x[last, i] - X[i]) / X[i] - path.error[last]
+        margins = min(early, late), early
+        if sharp or path.status == "failed":
+            margins = np.nan, np.nan
+        rows.append(
+            {
+                "outcome": "too sharp" if sharp else "tested",
+                "earliest": earliest[i],
+                "latest": latest[i],
+                "margin": margins[0],
+                "early": margins[1],
+            }
+        )
+    return rows

@@ -218,12 +218,12 @@ def mean_column_position(ratio: float, depth: float) -> float:
     float
         Position on the segment, between 0 (only e_1 and e_2) and 1 (as much of the mean as can be).
     """
-    p = 1 - 2 / depth
+    theta = 1 - 2 / depth
 
     def excess(t):
         one, two = 1 - t, ratio - t
-        if p == 0:
+        if theta == 0:
             return 2 * t - np.sqrt(one * two)
-        return 2 * t - ((one**-p + two**-p) / 2) ** (-1 / p)
+        return 2 * t - ((one**-theta + two**-theta) / 2) ** (-1 / theta)
 
     return brentq(excess, 0.0, ratio * (1 - 1e-12), xtol=1e-15) / ratio

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.tables import from_rows, groups
+from deepfact.experiments.worst_delta import worst_delta
 from deepfact.limit import flow_limit
 from deepfact.problem import Problem
 
@@ -92,21 +92,15 @@ def measure_hard_columns(
             log_ratio = max(np.log(10) * log10_ratio - np.log(N), 1.0)
             centre = -np.log(log_ratio) if depth == 2 else -(1 - 2 / depth) * log_ratio
             grid = centre + np.linspace(-4.0, 4.0, 17)
-            best = int(np.nanargmax([gap(value) for value in grid]))
-            found = minimize_scalar(
-                lambda value, gap=gap: -gap(value),
-                bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
-                method="bounded",
-                options={"xatol": 1e-4},
-            )
+            worst, delta = worst_delta(gap, grid)
             bound = theory.l1_gap_bound_sharp(Q, N, depth, log_alpha=log_alpha, signed=signed)
             rows.append(
                 {
                     "depth": float(depth),
                     "log10_ratio": float(log10_ratio),
                     "N": N,
-                    "delta": float(np.exp(found.x)),
-                    "gap": -float(found.fun) / Q,
+                    "delta": delta,
+                    "gap": worst / Q,
                     "bound": bound / Q,
                 }
             )

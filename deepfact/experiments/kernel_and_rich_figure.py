@@ -7,28 +7,10 @@ from matplotlib.axes import Axes
 
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.kernel_and_rich import ball
-from deepfact.experiments.looks import LOOKS
+from deepfact.experiments.looks import LOOKS, power_of_ten
 from deepfact.experiments.tables import groups, join, select
 
-__all__ = ["balls", "draw_plane", "draw_shapes", "power_of_ten"]
-
-
-def power_of_ten(value: float) -> str:
-    """Write a positive number for a label: powers of ten below 0.1 as such.
-
-    Parameters
-    ----------
-    value : float
-        The number.
-
-    Returns
-    -------
-    str
-        In TeX, to stand between dollars.
-    """
-    exponent = np.log10(value)
-    whole = exponent < -1 and abs(exponent - round(exponent)) < 1e-9
-    return f"10^{{{round(exponent)}}}" if whole else f"{value:g}"
+__all__ = ["balls", "draw_plane", "draw_shapes"]
 
 
 def draw_shapes(axis: Axes, shapes: dict[str, np.ndarray], depth: float) -> None:

@@ -17,18 +17,14 @@ __all__ = ["gap_slopes", "measure_average_limits", "measure_averages"]
 
 
 def measure_average_limits(
-    M: int, N: int, nonzeros: list[int], instances: int, penalties: int, seed: int
+    problems: list[list[int]], penalties: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Compare averages of the limit path with the lasso's path, monotone or not.
 
     Parameters
     ----------
-    M, N : int
-        Size of Gaussian problems.
-    nonzeros : list of int
-        Numbers of nonzeros.
-    instances : int
-        Problems of each.
+    problems : list of list of int
+        M, N, s and number of Gaussian problems of each kind.
     penalties : int
         Penalties at which the paths are compared.
     seed : int
@@ -41,7 +37,7 @@ def measure_average_limits(
     """
     rows = []
     source = np.random.SeedSequence(seed)
-    for s in nonzeros:
+    for M, N, s, instances in problems:
         for child in source.spawn(instances):
             problem = gaussian_problem(M, N, s, seed=child)
             lasso = lasso_path(problem)
@@ -78,6 +74,11 @@ def measure_averages(
         ``lasso_l1`` of the average and of the lasso's minimiser, duality gaps in units of
         ||y||^2/2: ``gap`` of the average and ``gap_of_flow`` of the flow at the same time; and
         ``clock``, T(alpha), by whose power -1 the gap should fall.
+
+    Raises
+    ------
+    ArithmeticError
+        If an average is not accurate.
     """
     rows: list[dict] = []
     source = np.random.SeedSequence(seed)

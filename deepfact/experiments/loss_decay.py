@@ -64,11 +64,12 @@ def measure_decays(
     Returns
     -------
     dict of str to ndarray
-        A row for each problem, depth and time: ``kind``, ``problem``, ``depth``; ``time``;
-        ``excess_loss`` = l(x(t)) - l*, as 1/2 norm(A(x - z))^2 + <grad l(z), x - z>, in which
-        nothing cancels (NaN if the integration failed), and ``first``, that at time 0; ``bound`` =
-        D(x_inf, x_0)/t; ``distance`` = norm(x(t) - x_inf, inf); x(t) as ``x_0`` to ``x_{N-1}`` and
-        z as ``nearest_0`` to ``nearest_{N-1}``.
+        A row for each problem, depth and time: ``kind``, ``problem``, ``depth``, ``scale`` =
+        a/norm(z, 1); ``time``; ``excess_loss`` = l(x(t)) - l*, as
+        1/2 norm(A(x - z))^2 + <grad l(z), x - z>, in which nothing cancels (NaN if the integration
+        failed), and ``first``, that at time 0; ``bound`` = D(x_inf, x_0)/t; ``distance`` =
+        norm(x(t) - x_inf, inf); x(t) as ``x_0`` to ``x_{N-1}`` and z as ``nearest_0`` to
+        ``nearest_{N-1}``.
     """
     streams = np.random.SeedSequence([seed, 1]).spawn(problems)
     parts = []
@@ -78,6 +79,7 @@ def measure_decays(
             for depth in depths:
                 decay = _decay(problem, nearest, depth, log10_scale, points)
                 about = {"kind": kind, "problem": i, "depth": float(depth)}
+                about["scale"] = 10.0**log10_scale
                 columns = {name: np.full(points, value) for name, value in about.items()}
                 parts.append({**columns, **decay})
     return join(*parts)

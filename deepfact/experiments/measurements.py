@@ -9,21 +9,28 @@ import numpy as np
 from scipy.stats import chi2
 
 from deepfact.checks import Claim
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.measurements_figure import figure, figure_data
-from deepfact.experiments.recovery_fits import METHODS, chi_square, fit_cuts, fit_growth
+from deepfact.experiments.recovery_fits import (
+    METHODS,
+    chi_square,
+    fit_cuts,
+    fit_grid,
+    fit_growth,
+    growth_slopes,
+)
+from deepfact.experiments.recovery_scales import (
+    depth_two_by_scale,
+    describe_scales,
+    measure_scales,
+    scale_shifts,
+)
 from deepfact.experiments.recovery_table import (
-    TOLERANCE,
     join_tables,
     load_table,
     recovery_table,
     save_table,
 )
-from deepfact.experiments.tables import from_rows, groups, select
-from deepfact.limit import flow_limit
-from deepfact.problem import gaussian_problem
-from deepfact.recovery import recovery_trial
-from deepfact.statuses import require
+from deepfact.experiments.tables import groups, select
 
 __all__ = [
     "checks",
@@ -40,6 +47,8 @@ __all__ = [
     "measure_scales",
     "recovery_table",
     "save_table",
+    "scale_shifts",
+    "transition_band",
 ]
 
 KINDS = ("signed", "nonnegative")
@@ -82,108 +91,6 @@ def load_recovery(folder: str | Path) -> dict[str, dict[str, np.ndarray]]:
     return {kind: load_table(Path(folder) / f"recovery_{kind}.csv") for kind in KINDS}
 
 
-def depth_two_by_scale(
-    M: int,
-    N: int,
-    s: int,
-    trials: int,
-    signed: bool,
-    log10_alphas: list[float],
-    seed: int,
-) -> dict[str, np.ndarray]:
-    """Count on one cell what depth 2 recovers from several init scales, beside basis pursuit.
-
-    Parameters
-    ----------
-    M, N, s : int
-        Measurements, unknowns, nonzeros.
-    trials : int
-        Instances: the first ones of the cell in `phase_transition`.
-    signed : bool
-        Signed or nonnegative vectors.
-    log10_alphas : list of float
-        K init scales of depth 2.
-    seed : int
-        The experiment's seed.
-
-    Returns
-    -------
-    dict of str to ndarray of int, shape (K,)
-        ``recovered``, how many depth 2 recovers; ``differ``, on how many it and basis pursuit
-        disagree; ``basis_pursuit``, how many that recovers (K times the same number).
-
-    Raises
-    ------
-    RuntimeError
-        If a limit does not converge.
-
-    Notes
-    -----
-    Statements S7 and S14 of ``docs/statements.md``: depth 2 leaves an error alpha^(2(1-rho)).
-    """
-    names = ("recovered", "differ", "basis_pursuit")
-    counts = {name: np.zeros(len(log10_alphas), dtype=int) for name in names}
-    scales = np.log(10) * np.asarray(log10_alphas, dtype=float)
-    for trial in range(trials):
-        sequence = np.random.SeedSequence(seed, spawn_key=(N, M, s, trial))
-        pair = (float(scales[-1]), np.log(1e-5))
-        found, _ = recovery_trial(M, N, s, signed, pair, TOLERANCE, sequence)
-        problem = gaussian_problem(M, N, s, np.random.default_rng(sequence), signed=signed)
-        for k, scale in enumerate(scales):
-            model = DeepFactorization(2, signed=signed, log_alpha=float(scale))
-            limit = flow_limit(problem, model)
-            require(limit)
-            error = np.linalg.norm(limit.x - problem.x_true)
-            recovered = error <= TOLERANCE * np.linalg.norm(problem.x_true)
-            counts["recovered"][k] += recovered
-            counts["differ"][k] += recovered != found[3]
-            counts["basis_pursuit"][k] += found[3]
-    return counts
-
-
-def measure_scales(
-    tables: dict[str, dict[str, np.ndarray]], trials: int, log10_alphas: list[float]
-) -> dict[str, np.ndarray]:
-    """Measure on each cell of the cuts what depth 2 recovers from several init scales.
-
-    Parameters
-    ----------
-    tables : dict
-        Of `measure_recovery`: cells and seed are those of its cuts.
-    trials : int
-        Instances of each cell, the first ones of the cut; at most as many as that has.
-    log10_alphas : list of float
-        Init scales of depth 2.
-
-    Returns
-    -------
-    dict of str to ndarray
-        A row for each cell and init scale: ``signal``, ``unknowns``, ``nonzeros``,
-        ``measurements``, ``trials``, ``log10_alpha``, ``recovered``, ``differ`` and
-        ``basis_pursuit`` of `depth_two_by_scale`.
-    """
-    rows = []
-    for kind, table in tables.items():
-        for M, N, s, at in groups(
-            select(table, part="cut"), "measurements", "unknowns", "nonzeros"
-        ):
-            count, seed = min(trials, int(at["trials"][0])), int(at["seed"][0])
-            found = depth_two_by_scale(M, N, s, count, kind == "signed", log10_alphas, seed)
-            rows += [
-                {
-                    "signal": kind,
-                    "unknowns": N,
-                    "nonzeros": s,
-                    "measurements": M,
-                    "trials": count,
-                    "log10_alpha": float(log10_alphas[k]),
-                    **{name: int(values[k]) for name, values in found.items()},
-                }
-                for k in range(len(log10_alphas))
-            ]
-    return from_rows(rows)
-
-
 def describe_cuts(tables: dict[str, dict[str, np.ndarray]]) -> str:
     """Write the fitted 50 % points and widths beside the predictions as lines of text.
 
@@ -214,6 +121,23 @@ def describe_cuts(tables: dict[str, dict[str, np.ndarray]]) -> str:
     return "\n".join(lines)
 
 
+def transition_band(grid: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the cells of a grid in which basis pursuit recovers 5 to 95 % of the instances.
+
+    Parameters
+    ----------
+    grid : dict
+        Rows of the part "grid" of a table of `measure_recovery`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Some of the rows. Cells with s > M, which are not run, are never among them.
+    """
+    rate = grid["basis_pursuit"] / grid["trials"]
+    return select(grid, where=(rate >= 0.05) & (rate <= 0.95))
+
+
 def describe_grids(tables: dict[str, dict[str, np.ndarray]]) -> str:
     """Write on how many instances of the grids flow and basis pursuit differ as lines of text.
 
@@ -225,12 +149,13 @@ def describe_grids(tables: dict[str, dict[str, np.ndarray]]) -> str:
     Returns
     -------
     str
-        Two lines for each signal.
+        Three lines for each signal.
     """
     lines = []
     for kind, table in tables.items():
         grid = select(table, part="grid")
         ran = grid["trials"][grid["nonzeros"] <= grid["measurements"]].sum()
+        band = transition_band(grid)
         flat = int((grid["depth_1"] * (grid["measurements"] < grid["unknowns"])).sum())
         lines.append(
             f"{kind} grid: {ran} instances with s <= M; flow and basis pursuit differ on "
@@ -238,45 +163,12 @@ def describe_grids(tables: dict[str, dict[str, np.ndarray]]) -> str:
             f"{grid['differ_3'].sum()} (L = 3, alpha = 1e{grid['log10_alpha_3'][0]:g});"
         )
         lines.append(
+            f"  of {band['trials'].sum()} in cells where basis pursuit recovers 5 to 95 %: "
+            f"{band['differ_2'].sum()} (L = 2), {band['differ_3'].sum()} (L = 3);"
+        )
+        lines.append(
             f"  depth 1 recovers {flat} with M < N; linear programs solved: "
             f"{grid['lp_solves'].sum()}"
-        )
-    return "\n".join(lines)
-
-
-def describe_scales(tables: dict[str, dict[str, np.ndarray]], scales: dict[str, np.ndarray]) -> str:
-    """Write what a finite init scale does at depth 2 as lines of text.
-
-    Parameters
-    ----------
-    tables : dict
-        Of `measure_recovery`.
-    scales : dict
-        Of `measure_scales`.
-
-    Returns
-    -------
-    str
-        For each signal a header, a line for each init scale, and the share on the whole cut. The
-        shift of the transition is the area between the recovery curves of basis pursuit and depth
-        2.
-    """
-    lines = []
-    for kind, N, s, own in groups(scales, "signal", "unknowns", "nonzeros"):
-        count = select(own, log10_alpha=own["log10_alpha"][0])["trials"].sum()
-        lines.append(f"{kind}, N = {N}, s = {s}, {count} instances: L = 2 beside basis pursuit")
-        for log10_alpha, at in groups(own, "log10_alpha"):
-            lost = (at["basis_pursuit"] - at["recovered"]) / at["trials"]
-            shift = np.trapezoid(lost, at["measurements"])
-            lines.append(
-                f"  alpha = 1e{log10_alpha:<5g} differs on {at['differ'].sum():3d};"
-                f" transition shifted by {shift:5.1f} measurements"
-            )
-        cut = select(tables[kind], part="cut")
-        share = cut["differ_2"].sum() / cut["trials"].sum()
-        lines.append(
-            f"  the whole cut, alpha = 1e{cut['log10_alpha_2'][0]:g}: "
-            f"differs on {100 * share:.1f} %"
         )
     return "\n".join(lines)
 
@@ -303,11 +195,14 @@ def checks(
     Returns
     -------
     list of Claim
-        For each signal, one of each: 50 % points of the cut, their growth, chi-square of the whole
-        curve, depth 3 on the grid, depth 2 on the cut; each with its rival.
+        For each signal, one of each: 50 % points of the cut, their widths, 50 % points as N grows,
+        their slope in log N; 50 % points along both grids; for each signal again chi-square of the
+        whole curve, depth 3 on the grid, depth 2 on the cut; each with its rival.
     """
     cuts, growths, curves, grids, shares = [], [], [], [], []
-    cut_fits, growth_fits = fit_cuts(tables), fit_growth(tables)
+    widths, rises = [], []
+    cut_fits, growth_fits, grid_fits = fit_cuts(tables), fit_growth(tables), fit_grid(tables)
+    slopes = growth_slopes(growth_fits)
     for kind, table in tables.items():
         grid, cut, growth = (select(table, part=part) for part in ("grid", "cut", "growth"))
         (other,) = set(KINDS) - {kind}
@@ -322,6 +217,30 @@ def checks(
                 rival,
                 fits["other_margin"],
                 instances=int(cut["trials"].sum()),
+            )
+        )
+        widths.append(
+            Claim(
+                "S14",
+                f"width of the transition, {kind} cut: |probit fit - sigma| within 3 standard"
+                " errors, L = 2, 3 and basis pursuit (margin relative)",
+                fits["width_margin"],
+                "sigma without the term -2 N delta",
+                fits["cone_margin"],
+                instances=int(cut["trials"].sum()),
+            )
+        )
+        slope = select(slopes, signal=kind)
+        rises.append(
+            Claim(
+                "S14",
+                f"growth of the 50 % point of depth 3 with log N, {kind}, s fixed: |slope - that of"
+                " N delta(s/N)| within 3 standard errors + 1 measurement over all N"
+                " (margin relative)",
+                1 - np.abs(slope["slope"] - slope["predicted"]) / slope["allowed"],
+                "slope 2 s, that of the leading order 2 s log(N/s)",
+                1 - np.abs(slope["slope"] - 2 * slope["nonzeros"]) / slope["allowed"],
+                instances=int(growth["trials"].sum()),
             )
         )
         fits = select(growth_fits, signal=kind)
@@ -348,8 +267,7 @@ def checks(
                 instances=int(cut["trials"].sum()),
             )
         )
-        rate = grid["basis_pursuit"] / grid["trials"]
-        band = select(grid, where=(rate >= 0.05) & (rate <= 0.95))
+        band = transition_band(grid)
         count = int(band["trials"].sum())
         grids.append(
             Claim(
@@ -376,7 +294,16 @@ def checks(
                 instances=int(cut["trials"].sum()),
             )
         )
-    return [*cuts, *growths, *curves, *grids, *shares]
+    along = Claim(
+        "S14",
+        "50 % point of depth 3 as s grows, both grids, each s up to N/2 whose counts fix a curve:"
+        " |measured - N delta(s/N)| within 3 standard errors + 1 (margin relative)",
+        grid_fits["margin"],
+        "s^2 log(N/s), the order that earlier guarantees ask for, right at the smallest s",
+        grid_fits["square_margin"] if len(grid_fits["square_margin"]) else [np.nan],
+        instances=max(len(grid_fits["margin"]), 1),
+    )
+    return [*cuts, *widths, *growths, *rises, along, *curves, *grids, *shares]
 
 
 def _most(share, trials):

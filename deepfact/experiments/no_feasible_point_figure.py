@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deepfact.experiments.inconsistent import KINDS
+from deepfact.experiments.looks import power_of_ten
 from deepfact.experiments.loss_decay import ROUNDING
 from deepfact.experiments.tables import groups, select
 from deepfact.figures import OKABE_ITO, figure_style
@@ -59,7 +60,8 @@ def figure(limits: dict[str, dict[str, np.ndarray]], decays: dict[str, np.ndarra
         clip_on=False,
     )
     left.set(xscale="log", xlabel="time $t$", ylabel="coordinates $x_i(t)$")
-    left.set_title(f"flow, $L = {depth:g}$")
+    start = f"$a/Q = {power_of_ten(path['scale'][0])}$"
+    left.set_title(f"flow, $L = {depth:g}$, {start}")
     left.set_ylim(top=1.2 * max(used))
     left.legend(loc="upper left", handletextpad=0.2)
 
@@ -71,7 +73,7 @@ def figure(limits: dict[str, dict[str, np.ndarray]], decays: dict[str, np.ndarra
     middle.set(xscale="log", yscale="log", xlabel="time $t$")
     middle.set_ylim(bottom=ROUNDING * flows[0][1]["first"][0])
     middle.set_ylabel(r"$\ell(x(t)) - \ell^*$ (thin: bound)")
-    middle.set_title("loss against $D_F(x_\\infty, x_0)/t$")
+    middle.set_title(f"loss and $D_F(x_\\infty, x_0)/t$, {start}")
     middle.legend(loc="lower left")
 
     several = groups(select(scales, where=scales["width"] > SEVERAL), "depth")

@@ -7,6 +7,8 @@ from scipy.stats import t as student
 
 from deepfact.checks import Claim
 from deepfact.experiments.early_stopping import describe_early_stopping, measure_early_stopping
+from deepfact.experiments.hard_noise import checks as hard_noise_checks
+from deepfact.experiments.hard_noise import describe_hard_noise, measure_hard_noise
 from deepfact.experiments.noise_figure import figure, figure_data, largest_recovered
 from deepfact.experiments.noise_sweeps import measure_noise, measure_sparsity, measure_tails
 from deepfact.experiments.tables import from_rows, groups, select
@@ -14,12 +16,15 @@ from deepfact.experiments.tables import from_rows, groups, select
 __all__ = [
     "checks",
     "describe_early_stopping",
+    "describe_hard_noise",
     "describe_noise",
     "describe_sparsity",
     "describe_tails",
     "figure",
     "figure_data",
+    "hard_noise_checks",
     "measure_early_stopping",
+    "measure_hard_noise",
     "measure_noise",
     "measure_sparsity",
     "measure_tails",

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from deepfact.experiments.looks import LOOKS
+from deepfact.experiments.looks import LOOKS, power_of_ten
 from deepfact.experiments.tables import groups, join, select, series
 from deepfact.figures import figure_style
 from deepfact.theory import recovery_threshold
@@ -160,7 +160,9 @@ def _finish_noise(axis, data, by_noise):
     _draw_bound(axis, data, "noise", by_noise)
     axis.set(xscale="log", yscale="log", ylim=(0.3, 40), title="error is proportional to the noise")
     axis.set_xlabel("noise level $\\Vert e\\Vert_2 / \\Vert Ax^*\\Vert_2$")
-    axis.legend(loc="upper right", bbox_to_anchor=(1.0, 0.72), fontsize=7)
+    start = f"limits from $\\alpha^L = {power_of_ten(by_noise['start'][0])}$"
+    place = {"loc": "upper right", "bbox_to_anchor": (1.0, 0.74)}
+    axis.legend(**place, fontsize=7, title=start, title_fontsize=7)
 
 
 def _finish_sparsity(axis, data, by_sparsity):
@@ -180,7 +182,8 @@ def _finish_tails(axis, by_tail):
     tail = by_tail["tail"]
     span = np.geomspace(tail.min(), tail.max(), 50)
     axis.plot(span, span, **GREY)
-    axis.text(span[12], 0.75 * span[12], "slope 1", va="top", fontsize=8, color="0.35")
+    place = {"ha": "right", "va": "bottom", "fontsize": 8, "color": "0.35"}
+    axis.text(span[38], 1.1 * span[38], "slope 1", **place)
     level = float(np.median(by_tail["noise"]))
     axis.axhline(level, color="0.6", lw=0.8, ls=(0, (6, 3)))
     place = {"va": "top", "ha": "right", "fontsize": 8, "color": "0.35"}
@@ -212,6 +215,7 @@ def _draw_stopped(axis, data, stopped, looks):
     _, green, line, *_ = looks["BPDN"]
     axis.axhline(first["bpdn"][0] / first["noise"][0], color=green, ls=line, lw=1, label="BPDN")
     axis.plot([], [], color="0.3", lw=0.7, label="limits")
-    axis.set(xscale="log", yscale="log", title="early stopping, one instance")
+    start = f"$\\alpha^L = {power_of_ten(first['start'][0])}$"
+    axis.set(xscale="log", yscale="log", title=f"early stopping, one instance, {start}")
     axis.set(xlabel="time $t$", ylabel="$\\Vert x(t) - x^*\\Vert_2 / \\Vert e\\Vert_2$")
-    axis.legend(loc="best", fontsize=7)
+    axis.legend(loc="upper right", fontsize=7)

@@ -262,7 +262,7 @@ def measure_losses(
     Returns
     -------
     dict of str to ndarray
-        ``log10_imbalance``, ``time`` and ``loss``, relative to its start.
+        ``alpha``, ``log10_imbalance``, ``time`` and ``loss``, relative to its start.
     """
     stream = np.random.SeedSequence([seed, 3]).spawn(1)[0]
     problem, drift = plateau_problem(M, N, s, np.random.default_rng(stream))
@@ -273,6 +273,7 @@ def measure_losses(
         path = single_products(problem, nearly_equal(alpha, exponent, N), times)
         parts.append(
             {
+                "alpha": np.full(points, float(alpha)),
                 "log10_imbalance": np.full(points, float(exponent)),
                 "time": times,
                 "loss": path.loss / path.loss[0],

@@ -9,11 +9,18 @@ from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.dynamics.near_limit import slowest_mode
 from deepfact.experiments.fits import fitted_slope
+from deepfact.experiments.refined_gap import log_late_rate_near_minimiser
 from deepfact.experiments.tables import from_rows, join
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.problem import Problem, gaussian_problem
 
-__all__ = ["follow_plateau", "measure_plateaus", "predicted_exponents", "rate_exponent"]
+__all__ = [
+    "follow_plateau",
+    "measure_late_rates",
+    "measure_plateaus",
+    "predicted_exponents",
+    "rate_exponent",
+]
 
 
 def predicted_exponents(problem: Problem, depth: float) -> tuple[float, float]:
@@ -176,3 +183,48 @@ def measure_plateaus(
                 }
             )
     return {"runs": from_rows(runs), "curves": join(*curves), "exponents": from_rows(exponents)}
+
+
+def measure_late_rates(
+    size: tuple[int, int, int], problems: int, log10_alphas: list[float], seed: int
+) -> dict[str, np.ndarray]:
+    """Compute late rates at depth 2 from init scales far below the smallest double.
+
+    Parameters
+    ----------
+    size : tuple of int
+        M, N and s of Gaussian problems, s < M, with few enough nonzeros for l1 recovery.
+    problems : int
+        Number of problems, the first ones of which are those of `measure_plateaus`.
+    log10_alphas : list of float
+        Two init scales as log10 of alpha, the smaller one last.
+    seed : int
+        Seed; each problem has its own stream.
+
+    Returns
+    -------
+    dict of str to ndarray
+        A row for each problem: ``problem``; ``slope`` of log late rate in log alpha between the two
+        scales (NaN if a limit was not found), and ``predicted`` = 2 (1 - rho), rho the least
+        possible one.
+    """
+    rows = []
+    logs = np.log(10) * np.asarray(log10_alphas, dtype=float)
+    for number, stream in enumerate(np.random.SeedSequence([seed, 2]).spawn(problems)):
+        problem = gaussian_problem(*size, seed=stream)
+        x = problem.x_true
+        asymptote = theory.first_order_correction(problem, x, 2)
+        first, last = (
+            log_late_rate_near_minimiser(
+                problem, x, asymptote.certificate, DeepFactorization(2, log_alpha=float(value))
+            )
+            for value in logs
+        )
+        rows.append(
+            {
+                "problem": number,
+                "slope": (last - first) / (logs[1] - logs[0]),
+                "predicted": asymptote.exponent,
+            }
+        )
+    return from_rows(rows)

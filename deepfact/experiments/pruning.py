@@ -13,6 +13,9 @@ from deepfact.problem import Problem
 
 __all__ = ["flat_problem", "measure_pruning", "measure_random_masks", "top_mask"]
 
+LEVEL = 0.999
+"""Level of the binomial intervals."""
+
 
 def flat_problem(M: int, N: int, s: int, source: np.random.Generator) -> Problem:
     """Draw a Gaussian problem whose signal has s entries 1 or -1.
@@ -62,7 +65,6 @@ def measure_pruning(
     trials: int,
     trained: int,
     log10_alpha: float,
-    level: float,
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Count how often the mask at the start, and that of the trained flow, is the support.
@@ -82,8 +84,6 @@ def measure_pruning(
         How many of these are trained, too, to the limit at depth 2.
     log10_alpha : float
         log10 of the init scale of training.
-    level : float
-        Level of the binomial intervals.
     seed : int
         Seed.
 
@@ -118,7 +118,7 @@ def measure_pruning(
             "trained_share": trained_hits / trained,
         }
         for prefix, count, number in (("", hits, trials), ("trained_", trained_hits, trained)):
-            ends = binomial_interval(np.array(count), np.array(number), level)
+            ends = binomial_interval(np.array(count), np.array(number), LEVEL)
             row[f"{prefix}low"], row[f"{prefix}high"] = (float(end) for end in ends)
         rows.append(row)
     return from_rows(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-from deepfact import rates
+from deepfact import theory
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.dynamics.saddle_path import saddle_path
 from deepfact.experiments.fits import fitted_slope
@@ -78,7 +78,7 @@ def measure_retraining(
         problem = gaussian_problem(M, N, s, seed=source)
         try:
             exponents = [
-                rates.first_order_correction(problem, problem.x_true, depth).exponent
+                theory.first_order_correction(problem, problem.x_true, depth).exponent
                 for depth, *_ in scales
             ]
         except ValueError:

@@ -189,7 +189,7 @@ def measure_stochastic(
     Returns
     -------
     dict of str to ndarray
-        Columns ``trial``, ``batch``, ``fraction``, ``identity_error``, ``range_error``,
+        Columns ``trial``, ``alpha``, ``batch``, ``fraction``, ``identity_error``, ``range_error``,
         ``projection_error`` (relative distance between the last iterate and the limit of the flow
         with the map `TwoLayerMap`), ``residual``, ``largest_step``, ``error`` (relative distance
         to the sparse signal), ``flow_error`` (the same for the flow from alpha), and
@@ -228,6 +228,7 @@ def measure_stochastic(
         rows.append(
             [
                 trial,
+                alpha,
                 batches[b],
                 fractions[f],
                 run.identity_error,
@@ -245,6 +246,7 @@ def measure_stochastic(
         )
     names = (
         "trial",
+        "alpha",
         "batch",
         "fraction",
         "identity_error",

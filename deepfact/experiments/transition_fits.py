@@ -6,23 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, ndtri
+from scipy.special import log_ndtr, ndtri
 from scipy.stats import beta
 
-__all__ = ["LogisticFit", "binomial_interval", "logistic_fit", "threshold_tolerance"]
+__all__ = ["ProbitFit", "binomial_interval", "has_transition", "probit_fit", "threshold_tolerance"]
 
 
 @dataclass(frozen=True)
-class LogisticFit:
-    """P(recovery) = 1/(1 + exp(-(M - midpoint)/scale)), fitted by maximum likelihood.
+class ProbitFit:
+    """P(recovery) = Phi((M - midpoint)/width), fitted by maximum likelihood.
 
     Parameters
     ----------
     midpoint, midpoint_error : float
         The 50 % point and its standard error.
     width, width_error : float
-        Standard deviation of the normal law with the same slope at the 50 % point,
-        scale * 4/sqrt(2 pi), and its standard error.
+        Standard deviation of the normal law and its standard error.
     """
 
     midpoint: float
@@ -31,8 +30,8 @@ class LogisticFit:
     width_error: float
 
 
-def logistic_fit(M: np.ndarray, recovered: np.ndarray, trials: np.ndarray) -> LogisticFit:
-    """Fit a logistic curve to recovery counts.
+def has_transition(M: np.ndarray, recovered: np.ndarray, trials: np.ndarray) -> bool:
+    """Return whether the counts determine the width of a transition.
 
     Parameters
     ----------
@@ -43,41 +42,70 @@ def logistic_fit(M: np.ndarray, recovered: np.ndarray, trials: np.ndarray) -> Lo
 
     Returns
     -------
-    LogisticFit
+    bool
+        Whether there is a success at a smaller M than some failure.
+    """
+    some, failed = M[recovered > 0], M[recovered < trials]
+    return bool(len(some) and len(failed) and some.min() < failed.max())
+
+
+def probit_fit(M: np.ndarray, recovered: np.ndarray, trials: np.ndarray) -> ProbitFit:
+    """Fit the distribution function of a normal law to recovery counts.
+
+    The predicted curve is one (S14). A logistic curve has heavier tails: fitted to the same counts
+    it returns another width.
+
+    Parameters
+    ----------
+    M : ndarray of shape (points,)
+        Measurements.
+    recovered, trials : ndarray of shape (points,)
+        Successes and instances.
+
+    Returns
+    -------
+    ProbitFit
         With standard errors from the Fisher information.
 
     Raises
     ------
     ValueError
-        If all trials or none succeeded: there is no transition to fit.
+        If every cell with a success lies at or above every cell with a failure: a curve of width
+        zero fits such counts, and no other is the likeliest.
+
+    Notes
+    -----
+    Statement S14 of ``docs/statements.md``.
     """
     M, recovered, trials = (np.asarray(v, dtype=np.float64) for v in (M, recovered, trials))
-    if not 0 < recovered.sum() < trials.sum():
-        raise ValueError("recovered must have both successes and failures, got one kind only")
+    if not has_transition(M, recovered, trials):
+        raise ValueError("recovered must have a success at a smaller M than some failure")
     centre, spread = M.mean(), max(float(np.ptp(M)), 1.0)
     z = (M - centre) / spread
 
     def loss(b):
         t = b[0] + b[1] * z
-        return np.sum(trials * np.logaddexp(0, t) - recovered * t)
+        return -np.sum(recovered * log_ndtr(t) + (trials - recovered) * log_ndtr(-t))
 
     def slope(b):
-        t = trials * expit(b[0] + b[1] * z) - recovered
-        return np.array([t.sum(), t @ z])
+        t = b[0] + b[1] * z
+        density = -(t**2) / 2 - np.log(2 * np.pi) / 2
+        rise = recovered * np.exp(density - log_ndtr(t))
+        fall = (trials - recovered) * np.exp(density - log_ndtr(-t))
+        return -np.array([np.sum(rise - fall), (rise - fall) @ z])
 
     b = minimize(loss, np.array([0.0, 5.0]), jac=slope, method="BFGS").x
-    chance = expit(b[0] + b[1] * z)
-    weight = trials * chance * (1 - chance)
+    t = b[0] + b[1] * z
+    weight = trials * np.exp(-(t**2) - np.log(2 * np.pi) - log_ndtr(t) - log_ndtr(-t))
     information = np.array([[weight.sum(), weight @ z], [weight @ z, weight @ z**2]])
     covariance = np.linalg.inv(information)
-    midpoint = centre - spread * b[0] / b[1]
     gradient = spread * np.array([-1 / b[1], b[0] / b[1] ** 2])
-    width = spread / b[1] * 4 / np.sqrt(2 * np.pi)
-    return LogisticFit(
-        midpoint=float(midpoint),
+    width = spread / b[1]
+    return ProbitFit(
+        midpoint=float(centre - width * b[0]),
         midpoint_error=float(np.sqrt(gradient @ covariance @ gradient)),
         width=float(width),
-        width_error=float(width / b[1] * np.sqrt(covariance[1, 1])),
+        width_error=float(width / abs(b[1]) * np.sqrt(covariance[1, 1])),
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from deepfact import theory
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.tables import from_rows, groups
+from deepfact.experiments.worst_delta import worst_delta
 from deepfact.limit import flow_limit
 from deepfact.theory import guaranteed_gap
 
@@ -43,14 +43,7 @@ def worst_case(
     log_ratio = max(float(np.log(Q)) - depth * log_alpha, 1.0)
     centre = -np.log(log_ratio) if depth == 2 else -(1 - 2 / depth) * log_ratio
     grid = centre + np.linspace(-4.0, 4.0, 17)
-    best = int(np.argmax([gap(value) for value in grid]))
-    found = minimize_scalar(
-        lambda value: -gap(value),
-        bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
-        method="bounded",
-        options={"xatol": 1e-8},
-    )
-    return -float(found.fun), float(np.exp(found.x))
+    return worst_delta(gap, grid, 1e-8)
 
 
 def measure_worst_case(

@@ -219,21 +219,25 @@ def figure(losses: dict[str, np.ndarray], plateau: dict[str, np.ndarray]) -> Fig
     by_loss.set(
         yscale="log", ylim=(1e-3, 30), xlabel="time $t$", ylabel="loss, relative to its start"
     )
-    by_loss.set_title("two unequal factors leave the plateau")
+    alpha = losses["alpha"][0]
+    by_loss.set_title(f"two unequal factors near $\\alpha = {alpha:g}$ leave the plateau")
     by_loss.legend(title="$u_1/u_2 - 1$", loc="upper right", ncols=3, fontsize=7, title_fontsize=8)
     for k, (_, rows) in enumerate(groups(plateau, "trial")[:DRAWN]):
         color, line, marker = LOOKS[(k + 1) % 6]
         imbalances = 10.0 ** rows["log10_imbalance"]
         for column, style in (("time", {"ls": "", "marker": marker}), ("predicted", {"ls": line})):
-            label = {"time": "measured"}.get(column, column) if k == 0 else None
+            label = {"time": "measured (a symbol for each system)"}.get(column, column)
+            label = label if k == 0 else None
             scaled = rows[column] / rows["unit"]
             by_change.plot(imbalances, scaled, **style, color=color, label=label)
     imbalances = 10.0 ** select(plateau, trial=plateau["trial"][0])["log10_imbalance"]
     reference = np.log(imbalances[0] / imbalances)
-    by_change.plot(imbalances, reference, color="0.6", lw=0.8, label="slope of the theory")
+    by_change.plot(
+        imbalances, reference, color="0.6", lw=0.8, label="slope of the theory, all systems"
+    )
     by_change.set(xscale="log", xlabel="$u_1/u_2 - 1$")
     by_change.set_ylabel("first sign change, $2t\\,\\max_i h_i$")
     by_change.set_title("a wait that grows with $\\log(1/\\delta)$")
     by_change.legend(loc="upper right")
-    by_change.set_ylim(top=1.35 * by_change.get_ylim()[1])
+    by_change.set_ylim(top=1.45 * by_change.get_ylim()[1])
     return drawn

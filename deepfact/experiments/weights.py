@@ -5,18 +5,32 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.optimize import minimize_scalar
 
 from deepfact.checks import Claim
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.experiments.hard_columns import hard_problem
+from deepfact.experiments.hard_weights import describe_hard_weights, measure_hard_weights
 from deepfact.experiments.looks import LOOKS
+from deepfact.experiments.noise_bound import fixed_signal_bound
 from deepfact.experiments.tables import from_rows, groups, join, select, series
+from deepfact.experiments.worst_delta import worst_delta
 from deepfact.figures import figure_style
 from deepfact.l1_minimisation import basis_pursuit
 from deepfact.limit import flow_limit
 from deepfact.problem import gaussian_problem
 from deepfact.theory import weighted_l1_gap_bound
+
+__all__ = [
+    "checks",
+    "describe_hard_start",
+    "describe_hard_weights",
+    "describe_weights",
+    "figure",
+    "figure_data",
+    "measure_hard_start",
+    "measure_hard_weights",
+    "measure_weights",
+]
 
 
 def measure_weights(
@@ -52,7 +66,9 @@ def measure_weights(
         A row for each instance, depth and start: ``trial``, ``depth``, ``log10_start``, ``gap`` =
         (<w, abs(x_inf)> - W)/W, its ``bound`` (infinite where there is none), and relative
         distances of x_inf ``to_weighted`` and ``to_plain``, the minimisers of <w, abs(z)> and of
-        ||z||_1. For L = 2 both are the same. ``inverse_gap`` is the gap in the weights c^(L-2).
+        ||z||_1. For L = 2 both are the same. ``inverse_gap`` is the gap in the weights c^(L-2),
+        ``rho`` the largest entry off the support of a dual certificate of the weighted minimiser,
+        and ``distance_bound`` what follows from it and ``bound`` for ``to_weighted`` (S4).
 
     Raises
     ------
@@ -69,6 +85,7 @@ def measure_weights(
             weights = np.exp((2 - depth) * log_shape)
             best = basis_pursuit(problem, weights=weights)
             inverse = basis_pursuit(problem, weights=1 / weights)
+            rho, growth = _growth(problem.dense(), best.x, weights)
             for log10_start in log10_starts:
                 log_alpha = log10_start * np.log(10) / depth + log_shape
                 limit = flow_limit(problem, DeepFactorization(depth, log_alpha=log_alpha))
@@ -88,10 +105,25 @@ def measure_weights(
                         "bound": bound / best.value,
                         "to_weighted": to_weighted,
                         "to_plain": to_plain,
+                        "rho": rho,
+                        "distance_bound": growth * bound / np.linalg.norm(best.x),
                         "inverse_gap": (np.abs(limit.x) / weights).sum() / inverse.value - 1,
                     }
                 )
     return from_rows(rows)
+
+
+def _growth(A, z, weights):
+    """Return rho of a certificate of the weighted minimiser z, and how far a gap may be from z."""
+    on = np.abs(z) > 1e-9 * np.max(np.abs(z))
+    signs = np.where(on, np.sign(z), 0.0)
+    constants = fixed_signal_bound(A / weights, signs, np.count_nonzero(on))
+    off, w = A[:, ~on], weights[~on]
+    slack = 1 - np.abs(off.T @ constants.nu) / w
+    if not np.min(slack) > 0:
+        return constants.rho, np.inf
+    moved = np.sqrt(1 + np.sum((np.linalg.pinv(A[:, on]) @ off) ** 2, axis=0))
+    return constants.rho, float(np.max(moved / (w * slack)))
 
 
 def _weighted_bound(W, depth, log_alpha, log_shape):
@@ -138,19 +170,13 @@ def measure_hard_start(
 
         bound = _weighted_bound(Q, 2, log_alpha, log_shape)
         grid = np.log(bound / Q) + np.linspace(-3.0, 1.0, 17)
-        best = int(np.nanargmax([gap(value) for value in grid]))
-        found = minimize_scalar(
-            lambda value, gap=gap: -gap(value),
-            bounds=(grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]),
-            method="bounded",
-            options={"xatol": 1e-4},
-        )
+        worst, delta = worst_delta(gap, grid)
         rows.append(
             {
                 "log10_shape": float(log10_shape),
                 "log10_start": float(log10_start),
-                "delta": float(np.exp(found.x)),
-                "gap": -float(found.fun) / Q,
+                "delta": delta,
+                "gap": worst / Q,
                 "bound": bound / Q,
             }
         )
@@ -168,7 +194,7 @@ def describe_weights(weighted: dict[str, np.ndarray]) -> str:
     Returns
     -------
     str
-        Three lines for each depth.
+        Three lines for each depth, and one for each depth above 2 on its worst instance.
     """
     trials = len(np.unique(weighted["trial"]))
     lines = [
@@ -181,6 +207,14 @@ def describe_weights(weighted: dict[str, np.ndarray]) -> str:
             near, far = (np.median(here[name]) for name in ("to_weighted", "to_plain"))
             start = f"1e{log10_start:g}"
             lines.append(f"L = {depth:g}, alpha^L = {start:6s} {near:10.1e} {far:18.1e}")
+    for depth, rows in groups(select(weighted, where=weighted["depth"] > 2), "depth"):
+        here = select(rows, log10_start=rows["log10_start"].min())
+        k = int(np.argmax(here["to_weighted"]))
+        lines.append(
+            f"L = {depth:g}, largest distance at the smallest start: {here['to_weighted'][k]:.0e} "
+            f"(bound {here['distance_bound'][k]:.0e}), instance {here['trial'][k] + 1}, "
+            f"certificate {here['rho'][k]:.4f}"
+        )
     return "\n".join(lines)
 
 
@@ -204,7 +238,11 @@ def describe_hard_start(hard: dict[str, np.ndarray]) -> str:
     )
 
 
-def checks(weighted: dict[str, np.ndarray], hard: dict[str, np.ndarray]) -> list[Claim]:
+def checks(
+    weighted: dict[str, np.ndarray],
+    hard: dict[str, np.ndarray],
+    hard_deep: dict[str, np.ndarray],
+) -> list[Claim]:
     """Return what the table says about S4.
 
     Parameters
@@ -213,14 +251,15 @@ def checks(weighted: dict[str, np.ndarray], hard: dict[str, np.ndarray]) -> list
         From `measure_weights`.
     hard : dict of str to ndarray
         From `measure_hard_start`.
+    hard_deep : dict of str to ndarray
+        From `measure_hard_weights`.
 
     Returns
     -------
     list of Claim
-        Three, each with its rival: two for depths above 2, one for depth 2.
+        Four, each with its rival: three for depths above 2, one for depth 2.
     """
     deep = select(weighted, where=weighted["depth"] > 2)
-    smallest = select(deep, log10_start=weighted["log10_start"].min())
     return [
         Claim(
             "S4",
@@ -232,11 +271,19 @@ def checks(weighted: dict[str, np.ndarray], hard: dict[str, np.ndarray]) -> list
         ),
         Claim(
             "S4",
-            "L > 2, smallest start: the relative distance of x_inf from the weighted minimiser is "
-            "at most 0.05; margin 0.05 - distance",
-            0.05 - smallest["to_weighted"],
-            "the shape does not matter: x_inf is near the minimiser of the plain norm",
-            0.05 - smallest["to_plain"],
+            "L > 2, A = w (1, ..., 1, 1 + delta), w the weights: the gap in the weighted norm is "
+            "within its bound at the worst delta; margin 1 - gap/bound",
+            _room(hard_deep),
+            "half of the bound would do",
+            _room({**hard_deep, "bound": 0.5 * hard_deep["bound"]}),
+        ),
+        Claim(
+            "S4",
+            "L > 2: the distance of x_inf from the weighted minimiser is within the gap's bound "
+            "times the factor that a dual certificate gives; margin 1 - distance/bound",
+            1 - deep["to_weighted"] / deep["distance_bound"],
+            "the shape does not matter: x_inf is as near to the minimiser of the plain norm",
+            1 - deep["to_plain"] / deep["distance_bound"],
         ),
         Claim(
             "S4",

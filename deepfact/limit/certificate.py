@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import qr
 
 from deepfact.deep_factorization import deformed_exponent
 from deepfact.limit.face import TIGHT, solve_face
@@ -19,9 +20,11 @@ _MEND = 5e-14  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
 _FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
 _SUPPORT = 1e-9  # entries below this part of the largest may be 0 in every solution
+_ROUNDING = 1e-15  # right sides below this part of the signal are its rounding
 _DIAMETER = 1e-10  # of the feasible set, relative to its entries, if it counts as one point
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
-_DETERMINED = 1e-7  # entries above this part of the largest have at least six digits
+_DETERMINED = 1e-7  # entries above this part of the largest can have
+_DIGITS = 1e-6  # digits, if they are as near to their curve
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Answer:
         Factorisations.
     proved : bool
         Whether x = X(A^T nu), as far as the solver's own variables show it.
+    exact : ndarray of bool, optional
+        Where they show it to six digits of the entry (default: everywhere).
     """
 
     x: np.ndarray
@@ -98,6 +103,7 @@ class Answer:
     etas: tuple[np.ndarray, ...]
     work: int
     proved: bool
+    exact: np.ndarray | bool = True
 
 
 def interior_answer(scaled, model, found) -> Answer:
@@ -138,27 +144,34 @@ def interior_answer(scaled, model, found) -> Answer:
             held = found.slacks > TIGHT
         eta = found.eta
         off, largest = _off_curve(B, found, p, held, eta, rate, theta, scaled.d)
-        if not off <= _ON_CURVE * largest:
+        if not off.max() <= _ON_CURVE * largest:
             # Where rows that the support does not reach have large entries of the dual, those of
             # its columns are lost to rounding: restored here.
             eta = _restored(B, found, p, eta, rate, theta)
             off, largest = _off_curve(B, found, p, held, eta, rate, theta, scaled.d)
-        # Where columns or rates differ by much, small products may be large entries of x.
+        # Where columns or rates differ by much, small products may be large entries of x. They move
+        # by equal parts: the flow's own dual variables for such steps may be so large that their
+        # rounding moves the signal on a face.
         if _uneven(scaled) or row_residual(B, x, target) > _MEND:
-            slope = (1 + theta) * np.log(p) - theta * found.log_a
-            weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
+            weight = p.sum(axis=0)
+            if _uneven(scaled):  # then as the flow moves them
+                slope = (1 + theta) * np.log(p) - theta * found.log_a
+                weight = (rate * np.exp(slope - slope.max())).sum(axis=0)
             mended = _mended(B, x, target, weight)
             x = np.where(mended > 0, mended, x) if model.positive else mended
-    # What judge allows in rows of entries below rounding of the signal.
-    size = np.abs(target) + BELOW * np.max(scaled.norms * np.abs(x))
+    # Rows whose right side is rounding of the signal are met to that.
+    peak = np.max(scaled.norms * np.abs(x))
+    size = np.abs(target) + np.where(np.abs(target) < _ROUNDING * peak, BELOW * peak, 0.0)
     near = row_residual(B, x, target, size) <= _met(scaled)
-    proved = bool(proved and near and off <= _ON_CURVE * largest)
+    proved = bool(proved and near and off.max() <= _ON_CURVE * largest)
     if not proved and model.positive:
         only = _only_point(B, target, x, found.eta)
         if only is not None:
             x, proved = only, True
     etas = (found.eta, found.bound)
-    return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved)
+    off = off.sum(axis=0) + np.abs(x - (signs * p).sum(axis=0)) * scaled.d
+    exact = off <= 0.1 * _DIGITS * np.abs(x * scaled.d)
+    return Answer(scaled.signal(found.scale * x), dual, etas, found.iterations, proved, exact)
 
 
 def _uneven(scaled) -> bool:
@@ -176,7 +189,7 @@ def _off_curve(B, found, p, held, eta, rate, theta, d):
     signs = np.array([[1.0], [-1.0]])[: len(p)]
     by_dual = np.exp(found.log_a + deformed_exponent(signs * (rate * (B.T @ eta)), theta))
     # What is small in scaled columns may be a large entry of x.
-    return np.abs(np.where(held, by_dual * d - p * d, 0.0)).max(), (p * d).max()
+    return np.abs(np.where(held, by_dual * d - p * d, 0.0)), (p * d).max()
 
 
 def _restored(B, found, p, eta, rate, theta):
@@ -224,13 +237,17 @@ def _only_point(B, y, x, eta):
 
 
 def _mended(B, x, y, weight):
-    """Return x with B x = y row by row, moved most where the flow's signal moves most."""
+    """Return x with B x = y row by row, entries moved in proportion to their weights."""
     root = np.sqrt(weight / weight.max())
     if not np.isfinite(root).all():
         return x
-    Q, R = np.linalg.qr((B * root).T)
+    # Weights span many orders: heavy rows first, or their rounding would move the heavy entries.
+    order = np.argsort(-root)
+    Q, R, rows = qr((B * root)[:, order].T, mode="economic", pivoting=True)
+    x = x.copy()
     for _ in range(2):  # rows that only negligible entries reach are left as they are
-        x = x + root * (Q @ np.linalg.lstsq(R.T, y - B @ x, rcond=None)[0])
+        step = np.linalg.lstsq(R.T, (y - B @ x)[rows], rcond=None)[0]
+        x[order] += root[order] * (Q @ step)
     return x
 
 
@@ -281,7 +298,7 @@ def judge(scaled, model, answer: Answer, met: str, image: np.ndarray | None = No
         "of the loss",
         "stalled": f"no convergence after {answer.work} factorisations: x is not the limit",
     }
-    determined = z > _DETERMINED * z.max()
+    determined = (z > _DETERMINED * z.max()) & answer.exact
     return LimitResult(
         x=x,
         dual=answer.dual,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
 
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.certificate import Answer, LimitResult, interior_answer, judge
 from deepfact.limit.dual_newton import dual_newton
 from deepfact.limit.interior_point import interior_point
@@ -15,6 +15,7 @@ from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independen
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
+_DIVERGED = 1e6  # slacks above this: some coordinate may be 0 in every solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +57,18 @@ class ScaledProblem:
     consistent: bool
     image: np.ndarray
 
-    def log_product(self, model: DeepFactorization):
+    def log_product(self, model: MirrorMap):
         """Return log a of the scaled signal."""
         shift = self.exponent * np.log(2.0)
         if np.all(self.d == 1):
             return model.log_product + shift
         return model.log_product - np.log(self.d) + shift
 
-    def log_rate(self, model: DeepFactorization):
+    def log_rate(self, model: MirrorMap):
         """Return log k of the scaled signal."""
         return model.log_rate if np.all(self.d == 1) else model.log_rate - np.log(self.d)
 
-    def rate(self, model: DeepFactorization):
+    def rate(self, model: MirrorMap):
         """Return k divided by its largest entry."""
         log_rate = np.asarray(self.log_rate(model))
         return np.exp(log_rate - log_rate.max())
@@ -111,15 +112,28 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
         consistent = row_residual(B, least, target, size) <= CONSISTENT
         if not consistent:
             # The loss counts the rows as they are.
-            weight = r.max() / r
-            solution = np.linalg.lstsq(B * weight[:, None], target * weight, rcond=None)[0]
-            target = B @ solution
+            target = _projected(B, target, r.max() / r)
             least, least_dual = rows.solve(target[rows.kept])
             image = A @ np.ldexp(least * d, -exponent)
     kept = target[rows.kept]
     return ScaledProblem(
         A, y, r, d, norms, exponent, rows, kept, least, least_dual, consistent, image
     )
+
+
+def _projected(B, y, weight):
+    """Return B x for the minimiser x of ||W (B x - y)||, for weights that span many orders."""
+    # Householder reflections are stable row by row where heavy rows come first.
+    order = np.argsort(-weight)
+    Q, R, columns = qr((B * weight[:, None])[order], mode="economic", pivoting=True)
+    pivots = np.abs(np.diag(R))
+    rank = int(np.sum(pivots > 8 * np.finfo(np.float64).eps * max(B.shape) * pivots[0]))
+    image = np.zeros(len(y))
+    for _ in range(2):
+        left = (weight * (y - image))[order]
+        step = solve_triangular(R[:rank, :rank], (Q.T @ left)[:rank])
+        image = image + B[:, columns[:rank]] @ step
+    return image
 
 
 def dense_limit(
@@ -170,9 +184,25 @@ def dense_limit(
     if nothing or np.array_equal(A @ still, y):
         return judge(scaled, model, Answer(still, np.zeros(len(y)), (), 0, True), "converged")
     result = solve(scaled, model, start)
-    if result.status == "stalled" and model.positive:
-        result = _nonnegative(scaled, model, result)
+    if model.positive and (result.status == "stalled" or _diverges(scaled, model, result)):
+        second = _nonnegative(scaled, model, result)
+        # A limit stands unless it has entries that are proved to be zero in every solution.
+        if result.status in ("stalled", second.status):
+            result = second
     return result
+
+
+def _diverges(scaled: ScaledProblem, model: MirrorMap, result: LimitResult) -> bool:
+    """Tell whether slacks are so large that their rounding is felt on the support.
+
+    They are where a coordinate is 0 in every solution: then the dual variable has no limit.
+    """
+    if not model.deformation:
+        return False
+    with np.errstate(all="ignore"):
+        rate = np.exp(model.log_rate)
+        slack = 1 - model.deformation * rate * (scaled.A.T @ result.dual)
+    return not np.max(slack) < _DIVERGED
 
 
 def solve(scaled: ScaledProblem, model: MirrorMap, start: LimitResult | None = None) -> LimitResult:
@@ -205,23 +235,8 @@ def solve(scaled: ScaledProblem, model: MirrorMap, start: LimitResult | None = N
     return replace(first, iterations=work)
 
 
-def by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
-    """Follow the interior-point path, for maps of deformed-exponential form.
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none).
-
-    Returns
-    -------
-    Answer or None
-        What was found, not judged yet; None for other maps.
-    """
+def _by_interior_point(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
+    """Follow the interior-point path, for maps of deformed-exponential form."""
     if model.deformation is None:
         return None
     guess = None
@@ -250,78 +265,33 @@ def _from_above(scaled, model, guess=None):
     )
 
 
-def by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
-    """Take damped Newton steps on the dual, for any map.
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none); not used.
-
-    Returns
-    -------
-    Answer
-        What was found, not judged yet.
-    """
+def _by_dual_newton(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer:  # noqa: ARG001
+    """Take damped Newton steps on the dual, for any map."""
     x, eta, work, converged = dual_newton(scaled, model)
     if model.deformation:  # the dual variable must hold every slack
         w = scaled.A.T @ (scaled.r * scaled.rows.extend(eta))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            slack = 1 - model.deformation * np.exp(model.log_rate) * (  # type: ignore[attr-defined]
+            slack = 1 - model.deformation * np.exp(model.log_rate) * (
                 w if model.positive else np.abs(w)
             )
         converged = converged and bool(np.min(slack) > _HELD)
     return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), work, converged)
 
 
-def by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
+def _by_unscaled_columns(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:
     """Follow the interior-point path in the signal's own units, where columns were scaled.
 
     Scaled columns have unequal rates, and the path may be lost where these differ by many powers.
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none).
-
-    Returns
-    -------
-    Answer or None
-        What was found, not judged yet; None where it does not apply.
     """
     if model.deformation is None or np.all(scaled.d == 1):
         return None
     rows = scale_problem(scaled.A, scaled.image, columns=False)
-    answer = by_interior_point(rows, model, start)
+    answer = _by_interior_point(rows, model, start)
     return replace(answer, etas=())
 
 
-def by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:  # noqa: ARG001
-    """Take the only solution, where the rank is N (statement S6).
-
-    Parameters
-    ----------
-    scaled : ScaledProblem
-        The problem.
-    model : MirrorMap
-        The parametrisation.
-    start : LimitResult, optional
-        A first guess (default: none); not used.
-
-    Returns
-    -------
-    Answer or None
-        What was found, not judged yet; None where there are other solutions, or this one has an
-        entry that a positive model does not reach.
-    """
+def _by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer | None:  # noqa: ARG001
+    """Take the only solution, where the rank is N (statement S6)."""
     if len(scaled.rows.kept) < scaled.A.shape[1]:
         return None
     x = scaled.signal(scaled.least)
@@ -333,8 +303,9 @@ def by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answer
     return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), 1, True)
 
 
-METHODS = (by_uniqueness, by_interior_point, by_unscaled_columns, by_dual_newton)
-"""What `solve` tries, in this order; each returns None where it does not apply."""
+METHODS = (_by_uniqueness, _by_interior_point, _by_unscaled_columns, _by_dual_newton)
+"""What `solve` tries, in this order: functions of the scaled problem, the map and a limit to start
+from (or None), that return an `Answer` which is not judged yet, or None where they do not apply."""
 
 
 def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) -> LimitResult:

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from deepfact.arguments import as_real_number, check_fit
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.certificate import LimitResult, interior_answer, judge
 from deepfact.limit.dense import dense_limit, scale_problem
 from deepfact.limit.matrix_free import operator_limit
@@ -30,8 +29,8 @@ def flow_limit(
     """Compute lim x(t) of the gradient flow: the minimiser of D_F(z, x(0)) over A z = y.
 
     Solves y = A X(A^T nu), the optimality condition of the smooth convex dual
-    Phi(nu) = sum F*(A^T nu) - <y, nu>, by primal-dual interior-point steps for deep
-    factorisations and by damped Newton steps for any other mirror map and for depth 1.
+    Phi(nu) = sum F*(A^T nu) - <y, nu>, by primal-dual interior-point steps for mirror maps with a
+    deformation, such as those of factors, and by damped Newton steps for all others.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def flow_limit(
         A x = y. A LinearOperator of at most 2^24 entries is turned into a matrix; a larger one is
         only applied (see `deepfact.limit.matrix_free.operator_limit` for what is then certified).
     model : MirrorMap
-        The parametrisation; for `DeepFactorization` any depth and init scale.
+        The parametrisation, such as a `DeepFactorization` of any depth and init scale.
     start : LimitResult, optional
         The limit of the same problem for another depth or init scale, as a first guess
         (default: none). From depth 2 to a larger one it saves most factorisations.
@@ -61,8 +60,9 @@ def flow_limit(
         If ``problem``, ``model``, ``start`` or ``tolerance`` is of another type.
     ValueError
         If alpha's length does not fit, ``tolerance`` is negative, ``start`` is of another size, or
-        a LinearOperator too large to form its matrix has no adjoint or comes with a model that is
-        no `DeepFactorization`; if an operator's rmatvec is not the adjoint of its matvec.
+        a LinearOperator too large to form its matrix has no adjoint or comes with a model that
+        has no deformation and is not the identity; if an operator's rmatvec is not the adjoint of
+        its matvec.
 
     Notes
     -----
@@ -87,10 +87,11 @@ def flow_limit(
             f"got {(len(start.dual), len(start.x))}"
         )
     if isinstance(problem.A, LinearOperator) and problem.M * problem.N > _DENSE_LIMIT:
-        if not isinstance(model, DeepFactorization):
+        if model.deformation is None and not model.identity:
             raise ValueError(
                 f"problem.A must have at most {_DENSE_LIMIT} entries to be formed as a matrix, "
-                f"got {problem.M} x {problem.N}, or model must be a DeepFactorization"
+                f"got {problem.M} x {problem.N}, or model must have a deformation, as a "
+                "DeepFactorization has"
             )
         result = _from_products(operator_limit(problem.A, problem.y, model))
     else:
@@ -99,17 +100,21 @@ def flow_limit(
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[LimitResult]:
+def limit_path(
+    problem: Problem, models: Sequence[MirrorMap], tolerance: float | None = None
+) -> list[LimitResult]:
     """Compute the limits of one problem for several init scales, each from its neighbours.
 
     Parameters
     ----------
     problem : Problem
         A x = y.
-    models : sequence of DeepFactorization
-        Models of one depth >= 2 and one sign whose init scales differ by common factors, such as
-        ``[DeepFactorization(3, alpha) for alpha in np.logspace(-1, -6, 20)]``. The closer they
-        are, the cheaper; their order plays no role.
+    models : sequence of MirrorMap
+        Models with one deformation (a depth >= 2) and one sign whose init scales differ by common
+        factors, such as ``[DeepFactorization(3, alpha) for alpha in np.logspace(-1, -6, 20)]``.
+        The closer they are, the cheaper; their order plays no role.
+    tolerance : float, optional
+        As for `flow_limit` (default: none).
 
     Returns
     -------
@@ -120,9 +125,10 @@ def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[Li
     Raises
     ------
     TypeError
-        If ``problem`` or a model is of another type.
+        If ``problem``, a model or ``tolerance`` is of another type.
     ValueError
-        If there is no model, or models differ in more than a factor of alpha.
+        If there is no model, models differ in more than a factor of alpha, or ``tolerance`` is
+        negative.
 
     Notes
     -----
@@ -141,20 +147,23 @@ def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[Li
         raise ValueError("models must hold at least one model, got none")
     for model in models:
         check_fit(problem, model)
-        if not isinstance(model, DeepFactorization) or model.depth == 1:
-            raise TypeError("models must be DeepFactorizations of depth >= 2")
+        if model.deformation is None:
+            raise TypeError("models must have a deformation, as DeepFactorizations of depth >= 2")
+    if tolerance is not None:
+        tolerance = as_real_number("tolerance", tolerance, minimum=0.0)
     first = models[0]
+    theta, positive = float(first.deformation or 0.0), first.positive
     shape = _relative_rate(first)
     for model in models:
-        if (model.depth, model.signed) != (first.depth, first.signed) or not np.allclose(
+        if (model.deformation, model.positive) != (theta, positive) or not np.allclose(
             _relative_rate(model), shape, rtol=1e-12, atol=0.0
         ):
             raise ValueError("models must differ in alpha only, by a common factor")
     if isinstance(problem.A, LinearOperator):
-        return [flow_limit(problem, model) for model in models]
+        return [flow_limit(problem, model, tolerance=tolerance) for model in models]
     scaled = scale_problem(problem.A, problem.y)
     if not problem.y.any() or not scaled.consistent:
-        return [flow_limit(problem, model) for model in models]
+        return [flow_limit(problem, model, tolerance=tolerance) for model in models]
     order = sorted(range(len(models)), key=lambda k: -float(np.mean(models[k].log_product)))
     found = interior_point_path(
         scaled.rows.reduced,
@@ -162,8 +171,8 @@ def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[Li
         scaled.least,
         [scaled.log_product(models[k]) for k in order],
         scaled.rate(first),
-        first.theta,
-        first.signed,
+        theta,
+        not positive,
     )
     results: dict[int, LimitResult] = {}
     for k, result in zip(order, found, strict=True):
@@ -173,12 +182,13 @@ def limit_path(problem: Problem, models: Sequence[DeepFactorization]) -> list[Li
                 scaled, models[k], interior_answer(scaled, models[k], result), "converged"
             )
         if limit is None or not limit.success:
-            limit = flow_limit(problem, models[k])
-        results[k] = limit
+            results[k] = flow_limit(problem, models[k], tolerance=tolerance)
+        else:
+            results[k] = _accuracy_said(limit, problem.precision, tolerance)
     return [results[k] for k in range(len(models))]
 
 
-def _relative_rate(model: DeepFactorization):
+def _relative_rate(model: MirrorMap):
     """Return k divided by its largest entry."""
     log_rate = np.asarray(model.log_rate)
     return np.exp(log_rate - log_rate.max())

@@ -26,7 +26,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.limit.conjugate_gradients import (
     MAX_ITERATIONS,
     conjugate_gradients,
@@ -34,6 +33,7 @@ from deepfact.limit.conjugate_gradients import (
 )
 from deepfact.limit.curve import Curve
 from deepfact.limit.equilibrated import Equilibrated, Products
+from deepfact.mirror_map import MirrorMap
 
 _RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
 _OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
@@ -86,7 +86,7 @@ class _State:
 
 
 @np.errstate(all="ignore")  # what is not finite is looked for, and ends the iteration
-def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -> OperatorLimit:
+def operator_limit(A: LinearOperator, y: np.ndarray, model: MirrorMap) -> OperatorLimit:
     """Solve A x = y with x = X(A^T nu) by products with A and A^T.
 
     Parameters
@@ -95,8 +95,8 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
         With an adjoint.
     y : ndarray of shape (M,)
         Measurements in the range of A.
-    model : DeepFactorization
-        Any depth and init scale; vectors of the latter too.
+    model : MirrorMap
+        With a deformation or the identity, as a `DeepFactorization` is.
 
     Returns
     -------
@@ -120,11 +120,10 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: DeepFactorization) -
     """
     products = Products(A)
     equilibrated = Equilibrated(products)
-    positive = model.depth > 1 and not model.signed
-    start = np.zeros(A.shape[1]) if model.depth == 1 else model.signal(np.zeros(A.shape[1]))
-    if np.array_equal(products.forward(start) if positive else 0 * y, y):
+    start = model.signal(np.zeros(A.shape[1]))
+    if np.array_equal(products.forward(start) if model.positive else 0 * y, y):
         x, dual, met = start, 0 * y, True
-    elif model.depth == 1:
+    elif model.identity:
         x, dual, met = least_norm(products, y, 1e-12)
     else:
         x, dual, met = _interior_point(equilibrated, y, model, bold=True)
@@ -152,10 +151,11 @@ def _interior_point(A, y, model, bold):
         A.restrict(each) - A.log_columns for each in (model.log_rate, model.log_product)
     )
     log_a = log_a - np.log(scale)
-    if model.theta > 0:  # below rounding of the signal a has no effect
-        log_a = np.maximum(log_a, -max(80.0, 30.0 / model.theta))
-    signs = np.array([[1.0], [-1.0]])[: 2 if model.signed else 1]
-    curve = Curve(model.theta, signs, np.exp(log_rate - log_rate.max()), log_a)
+    theta = float(model.deformation or 0.0)
+    if theta > 0:  # below rounding of the signal a has no effect
+        log_a = np.maximum(log_a, -max(80.0, 30.0 / theta))
+    signs = np.array([[1.0], [-1.0]])[: 1 if model.positive else 2]
+    curve = Curve(theta, signs, np.exp(log_rate - log_rate.max()), log_a)
     x, y = x / scale, y / scale
     p = np.maximum(signs * x, 0.0) + np.maximum(np.abs(x).mean(), 2 * np.exp(log_a))
     zero = np.zeros_like(p)
@@ -368,8 +368,7 @@ def _certify(A, y, x, dual, met, model) -> OperatorLimit:
     """Return the result with bounds of Q that rounding in the products cannot overturn."""
     M, N = A.A.shape
     w = A.adjoint(dual)
-    positive = model.depth > 1 and not model.signed
-    if met and model.depth > 1:
+    if met and not model.identity:
         off = ~(np.abs(x - model.signal(w)) <= 2 * _NEGLIGIBLE * np.abs(x).max())
         met = _off_curve(x, w, off, model) <= 1.1 * _OFF_CURVE
     missing = y - A.forward(x)
@@ -380,7 +379,7 @@ def _certify(A, y, x, dual, met, model) -> OperatorLimit:
     upper = np.abs(x).sum(dtype=np.longdouble)
     if missing.any():
         upper += 1.01 * (1 + hidden) * np.abs(repair).sum() if repaired else np.inf
-    top = (w if positive else np.abs(w)).max() + unit * np.linalg.norm(dual)
+    top = (w if model.positive else np.abs(w)).max() + unit * np.linalg.norm(dual)
     value = dual.astype(np.longdouble) @ y
     value -= (M + 3) * float(np.finfo(np.longdouble).eps) * (np.abs(dual) @ np.abs(y))
     lower = float(value / top) if value > 0 and top > 0 else 0.0

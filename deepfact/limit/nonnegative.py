@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 from scipy.optimize import linprog, nnls
 
 from deepfact.limit.rows import CONSISTENT, row_residual
 
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
-_DIAMETER = 1e-10  # and these, where no other solution is left
-_DENOMINATORS = (10**3, 10**6)  # of entries of an exact certificate
-_EXACT = 10**4  # entries of a matrix up to which one is looked for
-_BITS = 24  # after the point, that entries may have then
+_DIAMETER = 1e-10  # and these, where the other coordinates do not answer to them
+_RANK = 1e-10  # singular values below this part of the largest are rounding
+_PRIME = 2**31 - 1
 
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
@@ -86,9 +83,9 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     """Return which coordinates vanish on all of {z >= 0 : B z = y}.
 
     Such a set has a certificate, a vector m with B^T m >= 0, positive on the set, and <y, m> = 0.
-    In floating point it leaves entries of the set as large as rounding of y; where the flow's
-    choice on the other coordinates could answer to those, only rational numbers prove it.
-    Both come from one linear program: max sum t over t <= 1, t <= z, B z = c y, z >= 0, c >= 1.
+    In floating point it leaves entries of the set as large as rounding of y, and dual variables as
+    large as the flow gives such entries. The other coordinates do not answer to these where their
+    columns have rank below M exactly, for then m can be orthogonal to them exactly.
 
     Parameters
     ----------
@@ -99,8 +96,8 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     unit : ndarray of shape (N,)
         What an entry 1 of z is worth in the signal.
     power : float
-        2/L: the flow weighs small entries by their powers, so that the deeper it is, the nearer to
-        0 an entry must be to count as 0.
+        2/L: the flow weighs small entries by their powers, so that elsewhere an entry must be the
+        nearer to 0 to count as 0, the deeper the flow is.
 
     Returns
     -------
@@ -135,27 +132,42 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     # y = 0 may leave nothing at all: then B^T m > 0 says so by Gordan's alternative.
     part = most / largest if largest > 0 else 0.0
     small = part**power <= _ZERO if largest > 0 else np.all(pull > 0)
-    rest = np.count_nonzero(~zero)
-    if part <= _DIAMETER and rest <= M:
-        small = small or np.linalg.matrix_rank(B[:, ~zero]) == rest
-    if small and np.all(pull[zero] >= 0.9):
-        return zero
-    return zero if M * N <= _EXACT and _proved(B, y, m, zero) else nothing
+    if not small and part <= _DIAMETER:
+        rest = B[:, ~zero]
+        rank = np.linalg.matrix_rank(rest, rtol=_RANK)
+        small = rank == rest.shape[1] or (rank < M and exact_rank(rest) == rank)
+    return zero if small and np.all(pull[zero] >= 0.9) else nothing
 
 
-def _proved(B, y, m, zero):
-    """Return whether a certificate near m, of rational numbers, holds exactly for B and y."""
-    if any(np.any(np.rint(np.ldexp(data, _BITS)) != np.ldexp(data, _BITS)) for data in (B, y)):
-        return False
-    columns = [[Fraction(entry) for entry in column] for column in B.T]
-    right = [Fraction(entry) for entry in y]
-    for largest in _DENOMINATORS:
-        near = [Fraction(entry).limit_denominator(largest) for entry in m]
-        pull = [sum(map(Fraction.__mul__, column, near)) for column in columns]
-        if (
-            sum(map(Fraction.__mul__, right, near)) == 0
-            and min(pull) >= 0
-            and all(value > 0 for value, flag in zip(pull, zero, strict=True) if flag)
-        ):
-            return True
-    return False
+def exact_rank(B: np.ndarray) -> int:
+    """Compute the rank of a matrix of binary fractions without rounding.
+
+    Parameters
+    ----------
+    B : ndarray of shape (M, N)
+        Finite numbers.
+
+    Returns
+    -------
+    int
+        The rank modulo a large prime: the rank itself but for one matrix in a billion, for which
+        it is less.
+    """
+    mantissas, exponents = np.frexp(B)
+    rows = np.ldexp(mantissas, 53).astype(np.int64) % _PRIME
+    twos = np.array([pow(2, int(e), _PRIME) for e in range(exponents.max() - exponents.min() + 1)])
+    rows = rows * twos[exponents - exponents.min()] % _PRIME
+    rank = 0
+    for column in range(rows.shape[1]):
+        found = np.flatnonzero(rows[rank:, column])
+        if len(found) == 0:
+            continue
+        rows[[rank, rank + found[0]]] = rows[[rank + found[0], rank]]
+        rows[rank] = rows[rank] * pow(int(rows[rank, column]), -1, _PRIME) % _PRIME
+        below = rows[rank + 1 :]
+        below -= below[:, [column]] * rows[rank] % _PRIME
+        below %= _PRIME
+        rank += 1
+        if rank == len(rows):
+            break
+    return rank

@@ -4,7 +4,16 @@ Nothing here knows the dynamics: the inputs are the data, a minimiser, or number
 """
 
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
+from deepfact.theory.balance import imbalance_factors, imbalances, layer_balance_gain
+from deepfact.theory.deep_linear import (
+    balanced_limit,
+    condition_with_depth,
+    end_to_end_curl,
+    end_to_end_dual,
+    end_to_end_velocity,
+)
 from deepfact.theory.imbalance import sign_change_time, single_product_weights
+from deepfact.theory.kaczmarz import kaczmarz_errors, kaczmarz_floor
 from deepfact.theory.kernel_regime import kernel_distance_bound
 from deepfact.theory.l1_gap import (
     guaranteed_gap,
@@ -14,6 +23,7 @@ from deepfact.theory.l1_gap import (
     sign_counterexample,
     weighted_l1_gap_bound,
 )
+from deepfact.theory.lazy import guaranteed_rate, lazy_distance
 from deepfact.theory.logarithms import (
     log_escape_time,
     log_init_scale_bound,
@@ -21,6 +31,7 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound_sharp,
 )
 from deepfact.theory.recovery import recovery_threshold, recovery_window
+from deepfact.theory.relu_kernel import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.ridgeless import (
     EffectiveRanks,
     RidgeRisk,
@@ -58,19 +69,33 @@ __all__ = [
     "EffectiveRanks",
     "FlowRisk",
     "RidgeRisk",
+    "balanced_limit",
+    "condition_with_depth",
     "descent_damping",
     "effective_penalty",
     "effective_ranks",
+    "end_to_end_curl",
+    "end_to_end_dual",
+    "end_to_end_velocity",
     "escape_time",
     "first_order_correction",
     "flow_risk",
     "guaranteed_gap",
+    "guaranteed_rate",
+    "imbalance_factors",
+    "imbalances",
     "independent_scores_success",
     "init_scale_bound",
+    "kaczmarz_errors",
+    "kaczmarz_floor",
+    "kernel_distance",
     "kernel_distance_bound",
+    "kernel_residuals",
     "l1_error_exponent",
     "l1_gap_bound",
     "l1_gap_bound_sharp",
+    "layer_balance_gain",
+    "lazy_distance",
     "least_squares_risk",
     "log_escape_time",
     "log_init_scale_bound",
@@ -83,6 +108,7 @@ __all__ = [
     "random_mask_loss",
     "recovery_threshold",
     "recovery_window",
+    "relu_kernel",
     "ridge_risk",
     "ridge_risk_given_design",
     "selection_criterion",

@@ -28,7 +28,7 @@ def kernel_distance_bound(
     alpha : float, optional
         Init scale, positive; at infinite depth mu = lim alpha^L. Either this or its logarithm.
     log_alpha : float, optional
-        Natural logarithm of the init scale (default: that of `alpha`).
+        Natural logarithm of the init scale (default: that of alpha).
 
     Returns
     -------

@@ -22,7 +22,7 @@ def limits():
 
 @pytest.fixture(scope="module")
 def recovery():
-    return tour.measure_recovery(20, 1, [1, 15], [1, 3], 1e-9, trials=4, seed=0)
+    return tour.measure_recovery(20, 1, [1, 15], [1, 2, 3], 1e-9, trials=4, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -93,22 +93,34 @@ def test_each_check_of_the_limits_fails_on_its_own_number(limits):
         assert failures(experiment.checks(bad)) == expected, name
 
 
-def test_checks_of_the_tour(flows, starts):
-    claims = tour.checks(flows, *starts)
-    assert [claim.statement for claim in claims] == ["D3", "S3", "D5", "D5"]
-    assert [claim.margins.size for claim in claims] == [2, 2, 6, 12]
-    assert failures(claims) == 4 * [False]
+def test_checks_of_the_tour(flows, starts, recovery):
+    claims = tour.checks(flows, *starts, recovery)
+    assert [claim.statement for claim in claims] == ["D3", "S3", "D5", "D5", "S14"]
+    assert [claim.margins.size for claim in claims] == [2, 2, 6, 12, 2]
+    assert failures(claims) == 5 * [False]
+    assert "from products of 1e-09 three factors" in claims[-1].claim
     depths = flows["depths"]
     for name, place in (("Q_lower", 0), ("bound", 1)):
         bad = flows | {"depths": depths | {name: 1e-9 * depths[name]}}
-        assert failures(tour.checks(bad, *starts)) == [k == place for k in range(4)]
+        assert failures(tour.checks(bad, *starts, recovery)) == [k == place for k in range(5)]
+    missed = np.where(recovery["method"] == "L = 3", 3, recovery["as_l1"])
+    claims = tour.checks(flows, *starts, recovery | {"as_l1": missed})
+    assert failures(claims) == [False, False, False, False, True]
+
+
+def test_the_rival_of_recovery_is_refuted_where_two_factors_fall_short(flows, starts, recovery):
+    fewer = np.where(recovery["method"] == "L = 2", 2, recovery["as_l1"])
+    for table, refuted in ((recovery, False), (recovery | {"as_l1": fewer}, True)):
+        *_, claim = tour.checks(flows, *starts, table)
+        assert (np.min(claim.rival_margins) < 0) == refuted
 
 
 def test_recovery(recovery):
-    methods = ["L = 1", "L = 1", "L = 3", "L = 3", "l1", "l1"]
+    methods = [name for name in ("L = 1", "L = 2", "L = 3", "l1") for _ in range(2)]
     np.testing.assert_array_equal(recovery["method"], methods)
-    np.testing.assert_array_equal(recovery["measurements"], 3 * [1, 15])
-    np.testing.assert_array_equal(recovery["recovered"], [0, 0, 0, 4, 0, 4])
+    np.testing.assert_array_equal(recovery["measurements"], 4 * [1, 15])
+    np.testing.assert_array_equal(recovery["recovered"], [0, 0, 0, 4, 0, 4, 0, 4])
+    np.testing.assert_array_equal(recovery["as_l1"], [4, 0, 4, 4, 4, 4, 4, 4])
 
 
 def test_descriptions(flows, limits):
@@ -138,12 +150,14 @@ def test_figures_draw_their_data(flows, limits, starts, recovery):
         assert "three factors" in figure.axes[4].get_title()
         assert len(other.axes[0].lines) == 16 + 2
         assert other.axes[5].get_title() == "recovery, from $\\alpha^L=10^{-9}$"
-        assert [len(axis.lines) for axis in other.axes[3:]] == [2 + 3, 1 + 2 * 3, 3 + 1]
+        assert [len(axis.lines) for axis in other.axes[3:]] == [2 + 3, 1 + 2 * 3, 4 + 1]
     finally:
         plt.close(figure)
         plt.close(other)
     tour_data = tour.figure_data(flows, *starts, recovery, 2)
-    np.testing.assert_array_equal(select(tour_data, panel="recovery")["y"], [0, 0, 0, 1, 0, 1])
+    np.testing.assert_array_equal(
+        select(tour_data, panel="recovery")["y"], [0, 0, 0, 1, 0, 1, 0, 1]
+    )
     flow_panels = {"depth 1", "depth 2", "depth 3"}
     others = {"divergence", "equal divergence", "limit of two unknowns", "recovery"}
     assert set(tour_data["panel"]) == flow_panels | others

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import deepfact as df
+from deepfact import theory
 from deepfact.dynamics.near_limit import limit_factors, slowest_mode
 from deepfact.experiments import descent as experiment
 from deepfact.experiments.fits import fitted_slope
 from deepfact.experiments.plateaus import predicted_exponents
+from deepfact.experiments.refined_gap import log_late_rate_near_minimiser
 from deepfact.experiments.stability import measured_stable_steps, order_of_descent
 from deepfact.experiments.stochastic_descent import stochastic_descents
 from deepfact.experiments.tables import select
@@ -84,7 +86,36 @@ def test_escape_times_enclose_the_truth():
     assert len(escape["margin"]) == 6
     assert np.all(escape["margin"] > 0)
     assert np.all(escape["earliest"] < escape["latest"])
-    assert len(experiment.measure_escapes([0.5], [2], [0.5], 0.01).get("margin", [])) == 0
+    assert set(escape["outcome"]) == {"tested"}
+
+
+def test_escapes_that_are_left_out_are_counted():
+    # a = 1e-2 is above 0.5/100 and below 3/100; alpha^4 at L = 6 is a time beyond the integrator
+    escape = experiment.measure_escapes([0.5, 3.0], [2, 6], [0.1, 1e-3], 0.01)
+    assert escape["outcome"].tolist() == ["starts above", *5 * ["tested"], *2 * ["too sharp"]]
+    tested = escape["outcome"] == "tested"
+    assert np.all(escape["margin"][tested] > 0)
+    assert np.isnan(escape["margin"][~tested]).all()
+    text = "5 of 8 escapes tested; left out: 1 that start above X, 2 too sharp for the integrator"
+    assert experiment.describe_escapes(escape, target=3.0).splitlines()[0] == text
+
+
+def test_late_rates_far_below_the_smallest_double():
+    """Where double precision can follow, they are the least eigenvalues; below, a power."""
+    problem = df.gaussian_problem(8, 16, 1, seed=np.random.SeedSequence([1, 2]).spawn(1)[0])
+    # The eigenvalue is known to eps lambda_max/rate: about 1e-6 at depth 2, 1e-8 at depth 3.
+    for depth, alpha, known in ((2, 1e-6, 1e-5), (3, 1e-2, 1e-7)):
+        asymptote = theory.first_order_correction(problem, problem.x_true, depth)
+        model = df.DeepFactorization(depth, alpha)
+        log_rate = log_late_rate_near_minimiser(
+            problem, problem.x_true, asymptote.certificate, model
+        )
+        assert log_rate == pytest.approx(np.log(slowest_mode(problem, model)[0]), abs=known)
+    asymptote = theory.first_order_correction(problem, problem.x_true, 2)
+    late = experiment.measure_late_rates((8, 16, 1), 2, [-100, -200], seed=1)
+    assert late["slope"] == pytest.approx(late["predicted"], abs=0.02)
+    assert late["predicted"][0] == pytest.approx(asymptote.exponent)
+    assert len(experiment.describe_late_rates(late).splitlines()) == 1 + 2
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +215,11 @@ def test_same_seed_same_numbers(stochastic):
 
 
 @pytest.fixture(scope="module")
+def late():
+    return experiment.measure_late_rates((8, 16, 1), 2, [-100, -200], seed=1)
+
+
+@pytest.fixture(scope="module")
 def escape():
     return experiment.measure_escapes([0.5, 1.0], [2, 3], [1e-2, 1e-3], 0.01)
 
@@ -192,38 +228,40 @@ def failures(claims):
     return [not claim.check("x").holds for claim in claims]
 
 
-def test_each_check_fails_on_its_own_number(orders, stability, escape, plateaus, stochastic):
+def test_each_check_fails_on_its_own_number(orders, stability, escape, plateaus, late, stochastic):
     tables = {
         "orders": orders,
         "stability": stability,
         "escape": escape,
         "plateaus": plateaus,
+        "late": late,
         "stochastic": stochastic,
     }
     claims = experiment.checks(**tables)
-    assert [claim.statement for claim in claims] == 2 * ["S10"] + 3 * ["S11"] + 2 * ["S12"]
-    assert failures(claims) == 7 * [False]
+    assert [claim.statement for claim in claims] == 2 * ["S10"] + 4 * ["S11"] + 2 * ["S12"]
+    assert failures(claims) == 8 * [False]
     assert all(claim.rival and np.min(claim.rival_margins) < 0 for claim in claims)
-    assert [claim.check("x").instances for claim in claims] == [4, 2, 8, 7, 2, 2, 2]
+    assert [claim.check("x").instances for claim in claims] == [4, 2, 8, 7, 2, 2, 2, 2]
     first = {name: np.arange(len(next(iter(t.values())))) == 0 for name, t in tables.items()}
     wrong = {
         0: {"stability": stability | {"measured": stability["measured"] * 1.02}},
         1: {"orders": orders | {"error": orders["error"] ** 1.2}},
         2: {"escape": escape | {"margin": escape["margin"] - 2 * first["escape"]}},
-        5: {"stochastic": stochastic | {"range_error": stochastic["range_error"] + 1e-8}},
-        6: {"stochastic": stochastic | {"projection_error": np.array([0.0, np.nan])}},
+        5: {"late": late | {"slope": late["slope"] + 0.06}},
+        6: {"stochastic": stochastic | {"range_error": stochastic["range_error"] + 1e-8}},
+        7: {"stochastic": stochastic | {"projection_error": np.array([0.0, np.nan])}},
     }
     runs, exponents = plateaus["runs"], plateaus["exponents"]
     wrong[3] = {"plateaus": plateaus | {"runs": runs | {"rate": runs["rate"] * 1.03}}}
     off = exponents | {"height": exponents["height"] * 1.03}
     wrong[4] = {"plateaus": plateaus | {"exponents": off}}
     for place, change in wrong.items():
-        assert failures(experiment.checks(**tables | change)) == [k == place for k in range(7)]
+        assert failures(experiment.checks(**tables | change)) == [k == place for k in range(8)]
 
 
 def test_descriptions(orders, stability, escape, plateaus, stochastic):
     assert len(experiment.describe_stability(orders, stability).splitlines()) == 1 + 2 + 4
-    assert len(experiment.describe_escapes(escape).splitlines()) == 1 + 4
+    assert len(experiment.describe_escapes(escape).splitlines()) == 2 + 4
     assert len(experiment.describe_plateaus(plateaus).splitlines()) == 2 + 2
     assert len(experiment.describe_stochastic(stochastic).splitlines()) == 2 + 2 + 4
 

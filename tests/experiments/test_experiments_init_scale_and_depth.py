@@ -15,7 +15,7 @@ from deepfact.experiments.init_scale_and_depth import (
     measure_hard,
     measure_rates,
 )
-from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap
+from deepfact.experiments.refined_gap import log_gap_near_minimiser, measured_gap, neglected_share
 from deepfact.experiments.tables import join, select
 from deepfact.experiments.two_columns import (
     measure_sign,
@@ -241,7 +241,8 @@ def test_fits_of_the_worst_case():
 
 def test_descriptions_have_a_line_for_each_case(rate_table, hard):
     lines = init_scale_and_depth.describe_rates(rate_table).splitlines()
-    assert [line.split()[:2] for line in lines[2:]] == [
+    assert [line.split()[5] for line in lines[6:]] == ["2,", "2,"]
+    assert [line.split()[:2] for line in lines[2:6]] == [
         ["signed", "2"], ["signed", "3"], ["positive", "2"], ["positive", "3"],
     ]  # fmt: skip
     few = measure_worst_case([2], [3, 6, 9, 12])
@@ -261,3 +262,22 @@ def test_figure_has_a_panel_for_each_depth(case):
         assert titles == ["$L = 3$", "$L = 4$", "$L = 6$"]
     finally:
         plt.close(drawn)
+
+
+@pytest.mark.parametrize(("seed", "signed"), [(3, True), (0, False)])
+def test_what_the_asymptote_at_depth_2_leaves_out(seed, signed):
+    """The gap exceeds its asymptote by the share of the entries that this leaves out."""
+    problem = gaussian_problem(10, 25, 2, seed=seed, nonnegative=not signed)
+    asymptote = theory.first_order_correction(problem, problem.x_true, 2, signed=signed)
+    for power in range(-5, -200, -5):
+        log_alpha = float((power * np.log(10)) / asymptote.exponent)
+        share = neglected_share(problem, asymptote, log_alpha, signed)
+        if not 1e-9 < share < 1e-2:
+            continue
+        model = DeepFactorization(2, log_alpha=log_alpha, signed=signed)
+        log_gap = log_gap_near_minimiser(problem, problem.x_true, asymptote.certificate, model)
+        rest = np.expm1(log_gap - np.log(asymptote.gap(log_alpha=log_alpha)))
+        assert rest == pytest.approx(share, rel=0.1)
+        break
+    else:
+        pytest.fail("no scale at which the share is small and above rounding")

@@ -7,6 +7,7 @@ import pytest
 import deepfact as df
 from deepfact.experiments import kernel_and_rich as experiment
 from deepfact.experiments import kernel_and_rich_figure as drawing
+from deepfact.experiments.looks import power_of_ten
 from deepfact.experiments.tables import select
 
 SCALES = [10.0, 1.0, 0.1, 1e-8]
@@ -123,5 +124,5 @@ def test_balls_pass_through_the_limits(limits):
 
 
 def test_power_of_ten():
-    values = [drawing.power_of_ten(value) for value in (1.0, 0.3, 0.1, 1e-2, 1e-20, 3e-4)]
+    values = [power_of_ten(value) for value in (1.0, 0.3, 0.1, 1e-2, 1e-20, 3e-4)]
     assert values == ["1", "0.3", "0.1", "10^{-2}", "10^{-20}", "0.0003"]

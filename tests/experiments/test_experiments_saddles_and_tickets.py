@@ -6,49 +6,64 @@ import pytest
 
 import deepfact as df
 from deepfact.experiments import saddles_and_tickets as st
-from deepfact.experiments.lasso_averages import gap_slopes
-from deepfact.experiments.mask_times import time_slopes
+from deepfact.experiments.lasso_averages import (
+    gap_slopes,
+    measure_average_limits,
+    measure_averages,
+)
+from deepfact.experiments.mask_times import (
+    draw_problems,
+    measure_early_bird,
+    measure_mask_times,
+    time_slopes,
+)
 from deepfact.experiments.pruning import flat_problem, top_mask
-from deepfact.experiments.retraining import sign_slopes, ticket
-from deepfact.experiments.staircase import forward_selection
-from deepfact.experiments.subset_sums import nearest_subset_sum
+from deepfact.experiments.retraining import (
+    measure_retraining,
+    measure_wrong_signs,
+    sign_slopes,
+    ticket,
+)
+from deepfact.experiments.staircase import (
+    forward_selection,
+    measure_ends,
+    measure_plateaus,
+    measure_staircase,
+)
+from deepfact.experiments.subset_sums import measure_subset_sums, nearest_subset_sum
 
-ORDER = (
-    "plateaus", "ends", "limits", "averages", "times", "pruning", "masks", "retrained", "signs",
-    "sums",
-)  # fmt: skip
 SIZE = (20, 40, 3)
 
 
 @pytest.fixture(scope="module")
 def problems():
-    return st.draw_problems(*SIZE, 1, seed=0)
+    return draw_problems(*SIZE, 1, seed=0)
 
 
 @pytest.fixture(scope="module")
 def tables(problems):
     found, _ = problems
     return {
-        "staircase": st.measure_staircase(st.leaving_problem(), [[2, -16], [3, -2]], 100),
-        "plateaus": st.measure_plateaus(8, 16, 2, 1, [[2, -80, -160], [3, -4, -5]], seed=0),
-        "ends": st.measure_ends(20, 60, 8, 5, seed=0),
-        "limits": st.measure_average_limits(15, 30, [2, 6], 3, 20, seed=0),
-        "averages": st.measure_averages(*SIZE, 1, [[2, -40, -80], [3, -3, -4]], 3, seed=0),
-        "times": st.measure_mask_times(found, 3, [[2, -16, -32], [3, -2, -3]], 400),
-        "early": st.measure_early_bird(found[0], 3, 2, -32, 300),
-        "pruning": st.measure_pruning(100, 4, [30, 60], 400, 4, -8, 0.999, seed=0),
+        "staircase": measure_staircase(st.leaving_problem(), [[2, -16], [3, -2]], 100),
+        "plateaus": measure_plateaus(8, 16, 2, 1, [[2, -80, -160], [3, -4, -5]], seed=0),
+        "ends": measure_ends(20, 60, 8, 5, seed=0),
+        "limits": measure_average_limits([[15, 30, 2, 3], [15, 30, 6, 3]], 20, seed=0),
+        "averages": measure_averages(*SIZE, 1, [[2, -40, -80], [3, -3, -4]], 3, seed=0),
+        "times": {
+            **(times := measure_mask_times(found, 3, [[2, -16, -32], [3, -2, -3]], 400)),
+            "draws": np.full(len(times["mask"]), 3),
+        },
+        "early": measure_early_bird(found[0], 3, 2, -32, 300),
+        "pruning": st.measure_pruning(100, 4, [30, 60], 400, 4, -8, seed=0),
         "masks": st.measure_random_masks(40, 100, 5, [5, 20], 200, seed=0),
-        "retrained": st.measure_retraining(
-            *SIZE, 2, [[2, -6, -8], [3, -2, -3]], [1e-6, 1.0], seed=0
-        ),
-        "signs": st.measure_wrong_signs(40, 4, 1, 1.5, [-20, -40], seed=0),
-        "sums": st.measure_subset_sums([10, 14], 0.5, 3000, seed=0),
+        "retrained": measure_retraining(*SIZE, 2, [[2, -6, -8], [3, -2, -3]], [1e-6, 1.0], seed=0),
+        "signs": measure_wrong_signs(40, 4, 1, 1.5, [-20, -40], seed=0),
+        "sums": measure_subset_sums([10, 14], 0.5, 3000, seed=0),
     }
 
 
 def rows_of(tables):
-    claims = st.checks(*(tables[name] for name in ORDER))
-    return [claim.check("19_x") for claim in claims]
+    return [claim.check("19_x") for claim in st.checks(tables)]
 
 
 def test_checks_are_of_every_row(tables):
@@ -124,7 +139,7 @@ def test_slopes_are_the_predicted_ones(tables):
 
 def test_a_score_held_at_its_threshold_slows_the_flow_down():
     """On the last plateau, after a coordinate left: alpha^(L (L-2)/(2L-2)), 3/4 at L = 3."""
-    plateaus = st.measure_plateaus(8, 16, 2, 6, [[3, -4, -5]], seed=0)
+    plateaus = measure_plateaus(8, 16, 2, 6, [[3, -4, -5]], seed=0)
     held = plateaus["predicted"] == 0.75
     assert 0 < held.sum() < len(held)
     assert plateaus["slope"][held] == pytest.approx(0.75, rel=0.01)
@@ -183,11 +198,11 @@ def test_wrong_signs_are_late_and_balanced_ones_stay(tables):
 
 
 def test_descriptions_have_a_line_for_each_result(tables):
-    paths = st.describe_paths(*(tables[name] for name in ORDER[:4]))
+    paths = st.describe_paths(tables)
     assert len(paths.splitlines()) == 7
-    masks = st.describe_masks(tables["times"], 3)
+    masks = st.describe_masks(tables)
     assert len(masks.splitlines()) == 7
-    tickets = st.describe_tickets(*(tables[name] for name in ORDER[6:]))
+    tickets = st.describe_tickets(tables)
     assert len(tickets.splitlines()) == 7
 
 
@@ -202,3 +217,18 @@ def test_figure_has_eight_panels_and_its_numbers(tables):
     data = st.figure_data(tables)
     assert len({len(column) for column in data.values()}) == 1
     assert len(set(data["panel"])) == 9
+
+
+def test_the_notebooks_calls_return_these_tables():
+    paths = st.measure_paths(
+        [[2, -8]], 20, [8, 16, 2, 1], [[2, -80, -160], [3, -4, -5]], [10, 20, 2, 1],
+        [[15, 30, 2, 1]], [*SIZE, 1], [[3, -2, -3]], [2, 5], seed=0,
+    )  # fmt: skip
+    assert list(paths) == ["staircase", "plateaus", "ends", "limits", "averages"]
+    masks = st.measure_masks([*SIZE, 1], [[3, -1, -2]], [3, -2], 100, seed=0)
+    assert list(masks) == ["times", "early"]
+    assert np.all(masks["times"]["draws"] >= 1)
+    tickets = st.measure_tickets(
+        [*SIZE, 1], [[3, -2, -3]], [0.1], [20, 2, 1], 1.5, [-10, -20], [6], 0.5, 10, seed=0
+    )
+    assert list(tickets) == ["retrained", "signs", "sums"]

@@ -6,6 +6,11 @@ import pytest
 
 import deepfact as df
 from deepfact.experiments import which_minimiser
+from deepfact.experiments.face_distance import (
+    basis_inverses,
+    distance_bound,
+    has_positive_point,
+)
 from deepfact.experiments.faces import (
     integer_problem,
     maximise_on_face,
@@ -74,7 +79,61 @@ def test_infeasible_problems_have_no_face():
         minimal_face(df.Problem(np.ones((1, 2)), [-1.0]), signed=False)
 
 
-FACES = ([(4, 10, 2)], 1, DEPTHS, [-4, -12], [-100, -400])
+def test_weighted_pseudoinverses_are_convex_combinations_of_basis_inverses():
+    """Within rounding, and with weights that differ by many orders of magnitude."""
+    rng = np.random.default_rng(0)
+    A, moved = rng.standard_normal((3, 6)), rng.standard_normal(3)
+    inverses = basis_inverses(A)
+    assert inverses.shape == (20, 3, 3)
+    largest = np.abs(inverses @ moved).max()
+    reached = 0.0
+    for spread in (0.1, 1.0, 5.0):
+        for _ in range(200):
+            weights = np.exp(spread * rng.standard_normal(6))
+            solution = weights * (A.T @ np.linalg.solve((A * weights) @ A.T, moved))
+            reached = max(reached, np.abs(solution).max() / largest)
+    assert 0.5 < reached < 1 + 1e-6
+
+
+def test_dependent_columns_are_no_basis():
+    columns = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
+    inverses = basis_inverses(columns)
+    assert inverses.shape == (2, 2, 3)
+    np.testing.assert_allclose(inverses @ [3.0, 3.0, 4.0], [[3.0, 2.0]] * 2)
+
+
+def test_distance_bound_on_a_segment_beside_one_other_column():
+    """The other column's product moves the data by itself, in units of the unit vectors."""
+    problem = mean_column_problem(0.4)
+    wide = df.Problem(np.column_stack([problem.A, [0.3, 0.2]]), problem.y)
+    face = minimal_face(wide, signed=False)
+    assert face.support.tolist() == [0, 1, 2]
+    inverses = basis_inverses(wide.A[:, face.support])
+    model = df.DeepFactorization(3, alpha=1e-2, signed=False)
+    bound = distance_bound(wide, face, inverses, model, np.array([0.8, 0.2, 0.4, 0.01]))
+    assert bound == pytest.approx(0.01 + 2 * 0.003)  # the basis e_2, mean: coefficient 2 * 0.3
+    limit = df.flow_limit(wide, model)
+    distance = np.abs(limit.x - maximise_on_face(face, 3)).max()
+    assert 0 < distance <= distance_bound(wide, face, inverses, model, limit.x)
+
+
+def test_products_of_the_other_sign_are_off_the_face():
+    problem = mean_column_problem(0.4)
+    face = minimal_face(problem, signed=True)
+    inverses = basis_inverses(problem.A)
+    model = df.DeepFactorization(2, alpha=0.1, signed=True)
+    limit = df.flow_limit(problem, model)
+    distance = np.abs(limit.x - maximise_on_face(face, 2)).max()
+    assert 1e-5 < distance <= distance_bound(problem, face, inverses, model, limit.x)
+
+
+def test_positive_point():
+    assert has_positive_point(mean_column_problem(0.4))
+    forced = df.Problem(np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 1.0]]), [1.0, 0.0])
+    assert not has_positive_point(forced)
+
+
+FACES = ([(4, 10, 2)], 1, DEPTHS, [-4, -8], [-100, -400])
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +154,18 @@ def singles():
 def test_limits_approach_the_prediction(faces):
     assert len(faces["error"]) == 2 * 3 * 2
     assert set(faces["log10_a"][faces["depth"] == 2]) == {-100, -400}
-    smallest = np.isin(faces["log10_a"], [-12, -400])
+    smallest = np.isin(faces["log10_a"], [-8, -400])
     assert faces["error"][smallest].max() < 1e-6
     assert faces["error"][~smallest].max() > 1e-6
+    assert np.all(faces["error"] <= faces["bound"] + 1e-10)
+
+
+def test_infinite_depth_asks_for_a_positive_point(monkeypatch):
+    monkeypatch.setattr(which_minimiser, "has_positive_point", lambda _: False)
+    table = measure_faces(*FACES, seed=0)
+    at_infinity = select(table, depth=np.inf)
+    assert at_infinity["signed"].all()
+    assert set(select(table, signed=False)["depth"]) == {2, 3}
 
 
 def test_same_seed_same_numbers(faces):
@@ -121,7 +189,7 @@ def test_certificate_of_a_single_point():
 
 def test_checks_hold(segment, faces, singles):
     rows = [claim.check("11_x") for claim in checks(segment, faces, singles)]
-    assert [(row.statement, row.instances) for row in rows] == [("S6", 8), ("S8", 6), ("S8", 6)]
+    assert [(row.statement, row.instances) for row in rows] == [("S6", 8), ("S8", 12), ("S8", 6)]
     assert all(row.holds and row.rival for row in rows)
     alone = checks(segment, faces, select(singles, singleton=True))
     assert [claim.check("11_x").rival is None for claim in alone] == [True, False, False]
@@ -147,7 +215,7 @@ def test_checks_see_a_wrong_limit(segment, faces, singles, wrong):
 
     tables = (
         with_one(segment, "signed", segment["depth"] == 3),
-        with_one(faces, "error", faces["log10_a"] == -12),
+        with_one(faces, "error", faces["log10_a"] == -8),
         with_one(singles, "error", singles["singleton"]),
     )
     assert not any(claim.check("11_x").holds for claim in checks(*tables))
@@ -175,7 +243,7 @@ def test_descriptions(segment, faces, singles):
     lines = which_minimiser.describe_faces(faces).splitlines()
     assert lines[1] == "limits found: 12 of 12"
     assert [line.split()[2] for line in lines if line.startswith("L = ")] == ["2", "3", "inf"]
-    assert lines[-1].startswith("worst at the smallest a")
+    assert lines[-1].startswith("nearest to its bound")
     lines = which_minimiser.describe_singletons(singles).splitlines()
     assert lines[0] == "2 of 4 feasible sets are single points"
     only = which_minimiser.describe_singletons(select(singles, singleton=True)).splitlines()

@@ -61,6 +61,9 @@ def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
         inside = True
     else:
         x, uncertainty, inside = _on_columns(A, y, E, least, flow, start)
+    missing = backward_error(A, y, x)
+    if least.feasible and missing > 1e-12:  # init scales so far above x ask for more digits
+        raise NoReferenceError(f"too few digits: A x - y is {missing:.0e} of A x")
     if least.smallest < 1e-11:  # rounding decides whether these columns may be used at all
         uncertainty = np.full(len(x), np.inf)
     log_alpha = np.max(flow.log_alpha)
@@ -69,7 +72,7 @@ def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
         uncertainty=np.where(np.isnan(uncertainty), np.inf, uncertainty),
         feasible=least.feasible,
         robust=least.feasible and inside and _spread(A, len(pivots(E))) < 1e12,
-        missing=backward_error(A, y, x),
+        missing=missing,
         minimum=optimum.value,
         minimum_uncertainty=shift,
         log_scale=float(log_alpha if np.isinf(flow.depth) else flow.depth * log_alpha),

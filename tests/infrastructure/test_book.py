@@ -137,6 +137,14 @@ def test_every_notebook_and_statement_has_its_place(html):
     assert {Path(source).stem for source in gallery.fetched} >= set(NOTEBOOKS)
 
 
+def test_every_notebook_can_be_downloaded_without_network(html):
+    for name in NOTEBOOKS:
+        links = Page(html / f"notebooks/{name}.html").links
+        (file,) = (link for link in links if link.endswith(".ipynb") and not is_remote(link))
+        copy = (html / "notebooks" / file).read_bytes()
+        assert copy == (ROOT / f"notebooks/{name}.ipynb").read_bytes()
+
+
 def test_every_picture_says_what_it_shows(html):
     for path in html.rglob("*.html"):
         for source, text in Page(path).pictures.items():

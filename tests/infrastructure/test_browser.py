@@ -30,11 +30,10 @@ IF_ALL = pytest.mark.skipif(
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: none of " + str(NAMES))
 
-# No questions about news, and every cell is in the page even while it is not in sight.
-SETTINGS = """{
-  "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false},
-  "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}
-}"""
+# The project's own, and every cell is in the page even while it is not in sight.
+OWN = (ROOT / "profiles/jupyterlab/overrides.json").read_text(encoding="utf-8")
+CELLS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+SETTINGS = json.dumps(json.loads(OWN) | CELLS)
 
 DONE = """() => {
   const cells = [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')];
@@ -163,6 +162,22 @@ def run_all_cells(page, server, notebook):
 def test_notebook_runs_in_jupyterlab(page, server, notebook):
     run_all_cells(page, server, f"notebooks/{notebook}.ipynb")
     assert page.locator(ERRORS).all_text_contents() == []
+    assert page.locator("text=Would you like to").count() == 0  # ... get notified about news?
+    # Saved there, it is the same notebook but for its outputs.
+    page.keyboard.press("Control+s")
+    before = nbformat.read(ROOT / f"notebooks/{notebook}.ipynb", as_version=nbformat.NO_CONVERT)
+    end = time.monotonic() + 60
+    while True:
+        after = page_of(server, f"api/contents/notebooks/{notebook}.ipynb")["content"]
+        if any(cell.get("outputs") for cell in after["cells"]):
+            break
+        assert time.monotonic() < end, "not saved"
+        page.wait_for_timeout(200)
+    assert after["metadata"]["kernelspec"] == before.metadata.kernelspec
+    keys = ("cell_type", "id", "source")
+    assert [[cell[key] for key in keys] for cell in after["cells"]] == [
+        [cell[key] for key in keys] for cell in before.cells
+    ]
     page.wait_for_function(f"({PICTURES})() > 0")
     page.locator(".jp-OutputArea-output img").first.scroll_into_view_if_needed()
     assert page.locator(".jp-Dialog, .jp-toast-button").count() == 0  # nothing asks for attention

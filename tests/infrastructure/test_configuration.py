@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 import yaml
 
+from deepfact.parameters import assigned, check_kinds, kind
 from workflow.configuration import at_scale, check_arguments, check_names, read_notebooks
-from workflow.parameters import check_parameters, kind, parameters
+from workflow.parameters import check_parameters, parameters
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
@@ -162,6 +163,19 @@ def test_parameter_of_the_wrong_kind(value, message):
 )
 def test_kinds(value, is_kind):
     assert kind(value) == is_kind
+
+
+def test_a_seed_is_not_negative():
+    check_kinds({"seed": 0, "log10_alpha": 0}, {"seed": 3, "log10_alpha": -3, "other": "x"})
+    with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
+        check_kinds({"seed": 0}, {"seed": -1})
+
+
+def test_what_is_no_literal_has_no_kind():
+    assert assigned("a = 1\nb = a + 1\nc, d = 2, 3\ne.f = 4\nimport g\nh = -np.inf") == {
+        "a": 1,
+        "h": -float("inf"),
+    }
 
 
 def test_parameters_are_the_literals_of_their_cell(tmp_path):

@@ -16,7 +16,7 @@ MOST_LINES = 400
 # Rooms from the ground up: a file imports from its own room and from lower ones only. A name is
 # a file or a folder of the package, longest first.
 FLOORS = (
-    ("arguments", "statuses", "figures", "sources", "error_free"),
+    ("arguments", "parameters", "statuses", "figures", "sources", "error_free"),
     ("problem", "mirror_map", "checks"),
     ("deep_factorization", "other_maps"),
     ("divergence", "l1_program", "lasso", "theory"),
@@ -169,6 +169,20 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.split() == []
+
+
+def test_maps_are_asked_what_they_can_do():
+    """Only what needs the factors themselves knows the class that has them."""
+    rooms = [name for name in MODULES if room_of(name) in ("limit", "divergence", "dynamics")]
+    assert len(rooms) > 20
+    knows = {
+        name
+        for name in rooms
+        if any("DeepFactorization" in names for _, names in imports_of(MODULES[name]))
+    }
+    assert knows == {
+        f"dynamics.{name}" for name in ("factor_flow", "gradient_descent", "near_limit")
+    }
 
 
 def test_older_names_are_for_others():

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,8 @@ def test_there_are_notebooks():
 
 def test_format_kernel_and_ids(notebook):
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    # The name that JupyterLab writes: saving a notebook there changes nothing.
+    assert notebook.metadata.kernelspec.display_name == "Python 3 (ipykernel)"
     assert notebook.metadata.kernelspec.name == "python3"
     assert notebook.metadata.kernelspec.language == "python"
     assert [cell.id for cell in notebook.cells] == [f"c{k:02d}" for k in range(len(notebook.cells))]
@@ -93,8 +96,27 @@ def test_names_itself_once_in_its_record(notebook, path):
     source = "\n".join(cell.source for cell in code_cells(notebook))
     record = f'record = df.Record("{path.stem}", figures_dir, results_dir, stop_if_violated)'
     assert source.count(record) == source.count(path.stem) == 1
+    tags = [cell.metadata.get("tags", []) for cell in code_cells(notebook)]
+    behind = tags.index(["parameters"]) + 1
+    assert code_cells(notebook)[behind].source.startswith(record)  # it checks the parameters
     assert "record.check(" in source
     assert source.count("record.figure(") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("trials", 3.0, "trials must be a whole number, got 3.0"),
+        ("seed", -1, "seed must be at least 0, got -1"),
+        ("depths", 3, "depths must be a list, got 3"),
+    ],
+)
+def test_papermill_names_a_parameter_of_the_wrong_kind(tmp_path, name, value, message):
+    path = ROOT / "notebooks/13_depth_side_by_side.ipynb"
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        papermill.execute_notebook(
+            path, tmp_path / path.name, parameters={name: value}, progress_bar=False
+        )
 
 
 def test_ends_on_the_checked_numbers(notebook):

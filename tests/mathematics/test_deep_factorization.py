@@ -90,6 +90,21 @@ def test_depth_tends_to_two_and_to_infinity():
     np.testing.assert_allclose(large.signal(w / 1e7), infinite.signal(w), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["alpha", "log_alpha"])
+def test_arrays_are_the_models_own(name):
+    """What the caller does to an array later changes nothing, and the model's cannot be changed."""
+    given = np.array([-1.0, -2.0]) if name == "log_alpha" else np.array([0.1, 0.2])
+    first = given.copy()
+    model = DeepFactorization(3, **{name: given})
+    before = model.signal(np.zeros(2)).copy()
+    given[:] = 1.0
+    np.testing.assert_array_equal(model.signal(np.zeros(2)), before)
+    np.testing.assert_array_equal(getattr(model, name), first)
+    assert model == DeepFactorization(3, **{name: first})
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(model, name)[0] = 1.0
+
+
 def test_start_of_the_flow():
     for depth in DEPTHS:
         assert not DeepFactorization(depth, 0.2).signal(np.zeros(3)).any()

@@ -7,6 +7,7 @@ The right values come from exact rational arithmetic and from Newton steps in ma
 import numpy as np
 import pytest
 from scipy.linalg import hilbert, toeplitz
+from scipy.optimize import linprog
 from scipy.sparse import random_array
 from scipy.sparse.linalg import aslinearoperator
 
@@ -297,6 +298,47 @@ def test_certificate_at_extreme_init_scale(alpha):
     limit = judged(problem.A, problem.y, 3, float(np.log(alpha)))
     assert limit.status == "converged"
     assert 0 <= limit.gap <= 1e-10 * limit.l1_norm
+
+
+ZEROS_IN_EVERY_SOLUTION = [
+    (
+        [
+            [0, 1, -1, 1, 1, 1, -1, 1, 0, 0],
+            [-1, 0, 1, 1, -1, 1, -1, -1, -1, 1],
+            [0, -1, -1, -1, 1, -1, 1, 0, 0, -1],
+            [0, -1, -1, -1, 0, -1, -1, 0, -1, 1],
+        ],
+        [7, 1, -1, -4],
+    ),
+    (
+        [
+            [0, -1, 1, -1, 0, 0, -1, 0, 0, 1, 0, 1],
+            [1, -1, 0, -1, 1, -1, 1, 0, 0, -1, 0, 1],
+            [-1, 1, 1, -1, -1, 0, -1, -1, -1, -1, 0, -1],
+            [-1, -1, 0, 0, -1, -1, -1, 0, -1, 1, 0, 0],
+            [0, 0, 1, 0, -1, 1, 1, -1, 0, 0, 1, 1],
+        ],
+        [-1, -1, -5, 0, 0],
+    ),
+]
+
+
+@pytest.mark.parametrize(("rows", "y"), ZEROS_IN_EVERY_SOLUTION)
+@pytest.mark.parametrize("depth", [10, np.inf])
+@pytest.mark.parametrize("log10_a", [-4, -6, -8, -11])
+def test_zeros_in_every_solution_do_not_spoil_the_others(rows, y, depth, log10_a):
+    """The dual variable diverges; the limit is that of the problem without these columns."""
+    A = np.array(rows, float)
+    largest = [linprog(-e, A_eq=A, b_eq=y) for e in np.eye(A.shape[1])]
+    zero = np.array([each.status == 0 and -each.fun < 1e-9 for each in largest])
+    assert 0 < zero.sum() < A.shape[1]
+    log_alpha = log10_a * np.log(10) / (1 if np.isinf(depth) else depth)
+    model = df.DeepFactorization(depth, log_alpha=log_alpha, signed=False)
+    whole, part = (df.flow_limit(df.Problem(matrix, y), model) for matrix in (A, A[:, ~zero]))
+    assert whole.success
+    assert part.success
+    np.testing.assert_allclose(whole.x[~zero], part.x, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(whole.x[zero], 0, atol=1e-11)
 
 
 # Products with a matrix alone

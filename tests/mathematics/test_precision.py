@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepfact.deep_factorization import DeepFactorization
-from deepfact.limit import flow_limit
+from deepfact.limit import flow_limit, limit_path
 from deepfact.problem import Problem
 
 
@@ -36,6 +36,23 @@ def test_single_precision_is_said_and_a_tolerance_accepts_it(depth, signed):
     assert refused.status == "infeasible"
 
 
+def test_a_path_says_the_same_of_single_precision():
+    problem = rounded_problem(np.float32)
+    models = [DeepFactorization(3, alpha) for alpha in (1e-1, 1e-2)]
+    for tolerance, status in ((None, "infeasible"), (1e-6, "converged")):
+        alone = [flow_limit(problem, model, tolerance=tolerance) for model in models]
+        path = limit_path(problem, models, tolerance=tolerance)
+        for one, other in zip(alone, path, strict=True):
+            assert one.status == other.status == status
+            assert one.message == other.message
+            np.testing.assert_allclose(one.x, other.x, atol=1e-12)
+    wide = Problem(problem.dense()[:3].astype(np.float32), problem.y[:3].astype(np.float32))
+    for limit, model in zip(limit_path(wide, models), models, strict=True):
+        assert limit.success
+        assert "1.2e-07" in limit.message
+        assert limit.message.split("to")[0] == flow_limit(wide, model).message.split("to")[0]
+
+
 def test_double_precision_has_the_usual_message():
     problem = rounded_problem(np.float64)
     limit = flow_limit(problem, DeepFactorization(3, 1e-2))
@@ -48,3 +65,5 @@ def test_double_precision_has_the_usual_message():
 def test_bad_tolerance(tolerance, error):
     with pytest.raises(error, match="tolerance must be"):
         flow_limit(rounded_problem(np.float64), DeepFactorization(3, 1e-2), tolerance=tolerance)
+    with pytest.raises(error, match="tolerance must be"):
+        limit_path(rounded_problem(np.float64), [DeepFactorization(3, 1e-2)], tolerance=tolerance)

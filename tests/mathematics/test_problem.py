@@ -188,11 +188,21 @@ class Foreign:
         return self.matrix.T @ r
 
 
+class OnlyProducts:
+    """An operator that has A @ x and nothing else."""
+
+    shape = (2, 3)
+
+    def __matmul__(self, x):
+        return Foreign.matrix @ x
+
+
 def test_operators_of_other_libraries():
     problem = Problem(Foreign(), [1.0, 2.0])
     np.testing.assert_array_equal(problem.dense(), Foreign.matrix)
-    with pytest.raises(TypeError, match="aslinearoperator"):
-        Problem(lambda x: x, [1.0])
+    for other in (lambda x: x, OnlyProducts()):
+        with pytest.raises(TypeError, match="aslinearoperator"):
+            Problem(other, [1.0, 2.0])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, int])

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 import deepfact as df
 from deepfact import recovery
@@ -199,17 +200,29 @@ def test_bad_input(arguments, error, match):
         df.phase_transition(**{"N": 20, "cells": [(5, 1)], "trials": 1, "workers": 1} | arguments)
 
 
-def test_logistic_fit_finds_a_known_curve():
+def test_probit_fit_finds_a_known_curve():
     rng = np.random.default_rng(0)
     M = np.arange(10, 40, 2)
-    midpoint, scale, trials = 24.3, 2.5, np.full(15, 4000)
-    recovered = rng.binomial(trials, 1 / (1 + np.exp(-(M - midpoint) / scale)))
-    fit = transition_fits.logistic_fit(M, recovered, trials)
+    midpoint, width, trials = 24.3, 4.0, np.full(15, 4000)
+    recovered = rng.binomial(trials, ndtr((M - midpoint) / width))
+    fit = transition_fits.probit_fit(M, recovered, trials)
     assert abs(fit.midpoint - midpoint) < 4 * fit.midpoint_error < 0.3
-    width = scale * 4 / np.sqrt(2 * np.pi)
     assert abs(fit.width - width) < 4 * fit.width_error < 0.5
-    with pytest.raises(ValueError, match="recovered must have both"):
-        transition_fits.logistic_fit(M, trials, trials)
+    with pytest.raises(ValueError, match="recovered must have a success"):
+        transition_fits.probit_fit(M, trials * (M > 24), trials)
+
+
+def test_probit_fit_has_the_right_errors():
+    rng = np.random.default_rng(1)
+    M, trials = np.arange(10, 40, 3), np.full(10, 60)
+    fits = [
+        transition_fits.probit_fit(M, rng.binomial(trials, ndtr((M - 24.3) / 4)), trials)
+        for _ in range(200)
+    ]
+    for value, error, true in (("midpoint", "midpoint_error", 24.3), ("width", "width_error", 4)):
+        z = np.array([(getattr(fit, value) - true) / getattr(fit, error) for fit in fits])
+        assert 0.85 < z.std() < 1.15
+        assert abs(z.mean()) < 0.35
 
 
 def test_binomial_interval_covers():
