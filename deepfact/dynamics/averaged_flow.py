@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepfact.arguments import as_real_array, check_fit
-from deepfact.deep_factorization import DeepFactorization
 from deepfact.dynamics.gradient_flow import gradient_flow
 from deepfact.lasso import lasso_gap
+from deepfact.mirror_map import MirrorMap
 from deepfact.problem import Problem
 
 _POINTS = 400  # times added in each round, where the signal moves most
@@ -53,13 +53,14 @@ class AveragedFlow:
         return self.status == "success"
 
 
-def path_clock(model: DeepFactorization) -> float:
+def path_clock(model: MirrorMap) -> float:
     """Return the time T(alpha) in which the paths of small init scales are alike.
 
     Parameters
     ----------
-    model : DeepFactorization
-        Model of depth 2 or more with one init scale for all coordinates, at depth 2 below 1.
+    model : MirrorMap
+        A map with a deformation, such as a `DeepFactorization` of depth 2 or more, with one init
+        scale for all coordinates, at depth 2 below 1.
 
     Returns
     -------
@@ -69,28 +70,26 @@ def path_clock(model: DeepFactorization) -> float:
     Raises
     ------
     TypeError
-        If ``model`` is no DeepFactorization.
+        If ``model`` is no MirrorMap.
     ValueError
-        If its depth is 1, it has several init scales, or alpha >= 1 at depth 2.
+        If it has no deformation, or several init scales, or alpha >= 1 at depth 2.
 
     Notes
     -----
     Statement T15 of ``docs/overparameterization.md``.
     """
-    if not isinstance(model, DeepFactorization):
-        raise TypeError(f"model must be a DeepFactorization, got {type(model).__name__}")
-    if model.depth == 1 or np.ndim(model.log_product):
-        raise ValueError(f"model must have depth >= 2 and one init scale, got {model}")
-    if model.theta > 0:
-        return float(np.exp(-model.log_rate) / model.theta)
+    if not isinstance(model, MirrorMap):
+        raise TypeError(f"model must be a MirrorMap, got {type(model).__name__}")
+    if model.deformation is None or np.ndim(model.log_product):
+        raise ValueError(f"model must have a deformation and one init scale, got {model}")
+    if model.deformation > 0:
+        return float(np.exp(-np.asarray(model.log_rate)) / model.deformation)
     if model.log_product >= 0:
         raise ValueError(f"model must start below 1 at depth 2, got {model}")
-    return float(-model.log_product / 2)
+    return float(-model.log_product) / 2
 
 
-def averaged_flow(
-    problem: Problem, model: DeepFactorization, penalties: np.ndarray
-) -> AveragedFlow:
+def averaged_flow(problem: Problem, model: MirrorMap, penalties: np.ndarray) -> AveragedFlow:
     """Average the gradient flow from time 0 to T/lambda, T the clock of its init scale.
 
     With w(t) = A^T nu(t) and nu(t) = int_0^t (y - A x), the average m obeys A^T (y - A m) = w/t.
@@ -101,8 +100,8 @@ def averaged_flow(
     ----------
     problem : Problem
         A and y.
-    model : DeepFactorization
-        Model of depth 2 or more with one init scale for all coordinates.
+    model : MirrorMap
+        A map with a clock, such as a `DeepFactorization` of depth 2 or more.
     penalties : array_like of shape (K,)
         Penalties lambda, positive.
 
@@ -156,10 +155,10 @@ def averaged_flow(
         return AveragedFlow(
             penalties, ends, nothing, nothing[:, 0], nothing[:, 0], "failed", message
         )
-    positive = x if model.signed else np.maximum(x, 0.0)
+    allowed = np.maximum(x, 0.0) if model.positive else x
     gap = [
-        lasso_gap(problem, one, penalty, model.signed)
-        for one, penalty in zip(positive, penalties, strict=True)
+        lasso_gap(problem, one, penalty, signed=not model.positive)
+        for one, penalty in zip(allowed, penalties, strict=True)
     ]
     status = "success" if best <= _ACCURACY else "inaccurate"
     message = f"averages of {len(times)} times: A x is off by {best:.2g} of y at most"

@@ -72,12 +72,18 @@ def measure_paths(
         Depth and log10 alpha of the flows beside the staircase of `leaving_problem`.
     points : int
         Times of each of these.
-    plateau_problems, end_problems, average_problems : list of int
-        M, N, s and number of problems.
-    plateau_scales, average_scales : list of list of float
+    plateau_problems : list of int
+        M, N, s and number of problems, as all such lists.
+    plateau_scales : list of list of float
         Depth, and values of log10 alpha, falling.
+    end_problems : list of int
+        Problems whose paths' ends are compared.
     lasso_problems : list of list of int
-        M, N, s and number of problems whose limit path is averaged.
+        Problems whose limit path is averaged.
+    average_problems : list of int
+        Problems whose flow is averaged.
+    average_scales : list of list of float
+        Depth, and values of log10 alpha, falling.
     penalties : list of int
         How many for averages of the flow, and of limit paths.
     seed : int

@@ -6,6 +6,7 @@ import pytest
 
 import deepfact as df
 from deepfact.dynamics.averaged_flow import path_clock
+from deepfact.other_maps import SineMap
 
 FIXTURE = df.Problem([[1, 0.5, 0.7, 0], [0.5, 1, 0.1, 0.7]], [1.0, 0.0])  # not monotone
 MONOTONE = df.gaussian_problem(20, 40, 3, seed=0)
@@ -145,9 +146,11 @@ def test_bad_arguments_of_averages(model, penalties, error):
         df.averaged_flow(MONOTONE, model, penalties)
 
 
-def test_clock_needs_a_factorisation():
-    with pytest.raises(TypeError, match="DeepFactorization"):
+def test_clock_needs_a_deformation():
+    with pytest.raises(TypeError, match="MirrorMap"):
         path_clock("model")
+    with pytest.raises(ValueError, match="deformation"):
+        path_clock(SineMap())
     assert path_clock(df.DeepFactorization(2, alpha=np.exp(-3))) == pytest.approx(3)
     assert path_clock(df.DeepFactorization(4, alpha=0.1)) == pytest.approx(50)
 

@@ -127,6 +127,17 @@ def test_sinh_tends_to_the_least_l1_norm():
     assert abs(gaps[1] / gaps[2] - 10) < abs(gaps[0] / gaps[1] - 10)
 
 
+def test_pairs_have_starts_of_their_own():
+    A = PROBLEM.A.copy()
+    A[:, 3] = 0.0  # this coordinate stays where it starts
+    limit = df.flow_limit(df.Problem(A, PROBLEM.y), MAPS["pairs"])
+    assert limit.status == "converged"
+    np.testing.assert_allclose(A @ limit.x, PROBLEM.y, atol=1e-12)
+    assert limit.x[3] == MAPS["pairs"].signal(np.zeros(12))[3]
+    with pytest.raises(ValueError, match="length N = 12"):
+        df.flow_limit(PROBLEM, TwoLayerMap(np.zeros(3), 0.0))
+
+
 def test_points_outside_the_domain_are_refused():
     with pytest.raises(ValueError, match=r"domain of the potential of SineMap\(bound=1.0\)"):
         df.bregman_divergence(SineMap(), np.array([1.5]), np.array([0.0]))
