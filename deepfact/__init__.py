@@ -1,6 +1,6 @@
 """deepfact: sparse recovery by overparameterised gradient flow, made checkable."""
 
-from deepfact import rates, theory
+from deepfact import lifting, rates, theory
 from deepfact.checks import Check, Claim, Record, read_checks, save_checks
 from deepfact.deep_factorization import DeepFactorization
 from deepfact.divergence import bregman_divergence
@@ -48,6 +48,7 @@ __all__ = [
     "initial_factors",
     "lasso_gap",
     "lasso_path",
+    "lifting",
     "limit_path",
     "phase_transition",
     "rademacher_problem",

@@ -30,6 +30,13 @@ from deepfact.theory.logarithms import (
     log_l1_gap_bound,
     log_l1_gap_bound_sharp,
 )
+from deepfact.theory.phase_retrieval import (
+    AnchorCone,
+    anchor_cone,
+    phase_max_ratio,
+    phase_max_success,
+    spanning_probability,
+)
 from deepfact.theory.recovery import recovery_threshold, recovery_window
 from deepfact.theory.relu_kernel import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.ridgeless import (
@@ -65,10 +72,12 @@ from deepfact.theory.worst_case import (
 )
 
 __all__ = [
+    "AnchorCone",
     "Asymptote",
     "EffectiveRanks",
     "FlowRisk",
     "RidgeRisk",
+    "anchor_cone",
     "balanced_limit",
     "condition_with_depth",
     "descent_damping",
@@ -102,6 +111,8 @@ __all__ = [
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
     "matched_filter_success",
+    "phase_max_ratio",
+    "phase_max_success",
     "plateau_exponents",
     "proximal_map",
     "random_mask_hits",
@@ -115,6 +126,7 @@ __all__ = [
     "sign_change_time",
     "sign_counterexample",
     "single_product_weights",
+    "spanning_probability",
     "stability_limit",
     "subset_sum_error",
     "weak_features_risk",

@@ -22,7 +22,7 @@ FLOORS = (
     ("divergence", "l1_program", "lasso", "theory"),
     ("l1_solutions",),
     ("rates", "l1_minimisation", "limit"),
-    ("dynamics",),
+    ("dynamics", "lifting"),
     ("recovery",),
     ("experiments",),
 )
