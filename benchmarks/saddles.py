@@ -40,28 +40,33 @@ SOLVERS = {"saddle_path": saddle_path, "lasso_path": lasso_path, "lars_path": la
 NEEDS = {"lars_path": "sklearn"}
 
 
-def measure(N, s, instance, solver, repeats):
-    """Time one path; the error is the distance of its end from basis pursuit's minimiser."""
-    problem = df.gaussian_problem(N // 5, N, s, seed=instance)
+def measure(N, s, instance, repeats):
+    """Time the paths of one problem in turn; the error is the distance from the l1-minimiser."""
+    solvers = {name: f for name, f in SOLVERS.items() if name not in NEEDS or has(NEEDS[name])}
+    small, problem = (
+        df.gaussian_problem(*size, seed=instance) for size in ((10, 50, 2), (N // 5, N, s))
+    )
     best = df.basis_pursuit(problem).x
-    SOLVERS[solver](df.gaussian_problem(10, 50, 2, seed=0))  # loads what is loaded once
-    values, seconds = alternate({"path": lambda: SOLVERS[solver](problem)}, repeats)
-    x, steps = values["path"]
-    error = float(np.linalg.norm(x - best) / np.linalg.norm(best))
-    return summary(seconds["path"]) | {"steps": steps, "error": error}
+    for solve in solvers.values():
+        solve(small)  # loads what is loaded once
+    calls = {name: (lambda solve=solve: solve(problem)) for name, solve in solvers.items()}
+    values, seconds = alternate(calls, repeats)
+    found = {}
+    for name, (x, steps) in values.items():
+        error = float(np.linalg.norm(x - best) / np.linalg.norm(best))
+        found[name] = summary(seconds[name]) | {"steps": steps, "error": error}
+    return {"solvers": found}
 
 
 def rows(sizes, instances, repeats, limit):
     """Return a row for each pair (N, s), instance and solver that is installed."""
     tasks = [
-        {"N": N, "s": s, "instance": instance, "solver": solver}
-        for N, s in sizes
-        for instance in range(instances)
-        for solver in SOLVERS
-        if solver not in NEEDS or has(NEEDS[solver])
+        {"N": N, "s": s, "instance": instance} for N, s in sizes for instance in range(instances)
     ]
     table = []
     for task in tqdm(tasks, disable=None, desc="saddles"):
         found = in_own_process("saddles", "measure", task | {"repeats": repeats}, limit)
-        table.append(fill(COLUMNS, task | {"M": task["N"] // 5} | found))
+        for name, values in found.pop("solvers", {"": {}}).items():
+            row = task | {"M": task["N"] // 5, "solver": name} | found | values
+            table.append(fill(COLUMNS, row))
     return table
