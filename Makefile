@@ -92,6 +92,7 @@ notebooks: $(READY) ## execute the notebooks in place with their default paramet
 readme: $(READY) ## write the generated parts of README.md and of docs, after `make figures`
 	$(BIN)/python -m workflow.readme
 	$(BIN)/python -m workflow.references
+	$(BIN)/python -m workflow.thresholds
 
 graphs: $(READY) ## draw the pictures of the architecture page (needs graphviz)
 	$(BIN)/snakemake all book --rulegraph | dot -Tsvg -o docs/rulegraph.svg

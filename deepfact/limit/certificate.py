@@ -14,17 +14,17 @@ from deepfact.limit.rows import BELOW, CONSISTENT, row_residual
 _EPS = float(np.finfo(np.float64).eps)
 _LONG = float(np.finfo(np.longdouble).eps)
 # An answer is the limit if
-_MET_UNEVEN = 1e-13  # the same where columns differ by much
 _MET = 1e-11  # every independent row has |A x - y|_i <= _MET (|A||x| + |y|)_i
+_MET_UNEVEN = 1e-13  # every independent row, where columns differ by much (see _MET)
 _MEND = 5e-14  # rows that are off by more than this part are mended first
 _ON_CURVE = 1e-9  # products are off their curve by less than this part of the largest
-_FACE = 1e-8  # and the equations of the face of dependent columns are solved to this part
+_FACE = 1e-8  # the equations of the face of dependent columns are solved to this part
 _SUPPORT = 1e-9  # entries below this part of the largest may be 0 in every solution
 _ROUNDING = 1e-15  # right sides below this part of the signal are its rounding
-_DIAMETER = 1e-10  # of the feasible set, relative to its entries, if it counts as one point
+_DIAMETER = 1e-10  # largest relative diameter of a feasible set that counts as one point
 _SPOILT = 1e-9  # part of a bound that rounding may take before another dual is looked at
-_DETERMINED = 1e-7  # entries above this part of the largest can have
-_DIGITS = 1e-6  # digits, if they are as near to their curve
+_DETERMINED = 1e-7  # entries above this part of the largest can have six digits
+_DIGITS = 1e-6  # relative distance to their curve at which they have them
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-MAX_ITERATIONS = 200  # of one system
+MAX_ITERATIONS = 200  # most iterations for one system
 _SLOW = 30  # iterations after which columns of A are drawn for a better preconditioner
-_COUPLED = 20.0  # those whose entry of the diagonal is below this multiple of their squared length
-_BY_COLUMNS, _SMALL = 1000, 1e-9  # up to so many columns a Gram matrix; E of more is at least that
-_MAX_FACTOR = 2000  # rows of a matrix that is factorised as a preconditioner
+_COUPLED = 20.0  # columns with entries of the diagonal below this times squared length are drawn
+_BY_COLUMNS, _SMALL = 1000, 1e-9  # most columns of a Gram matrix; least E of more columns
+_MAX_FACTOR = 2000  # most rows of a matrix that is factorised as a preconditioner
 
 
 def conjugate_gradients(A, diagonal, mean, b, done):

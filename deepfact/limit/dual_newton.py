@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
-_MOST_STEPS = 200
-_ROUNDING = 1e-14  # of A x, relative to |A||x|
+_MOST_STEPS = 200  # most steps of Newton's method on the dual
+_ROUNDING = 1e-14  # rounding of A x, relative to |A||x|
 
 
 @np.errstate(all="ignore")  # what is not finite ends the iteration

@@ -12,11 +12,11 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 _UNEVEN = 0.3  # relative variance of squared lengths above which one scales
-_PROBES = 8  # of an uneven operator, for each side and sweep
-_SWEEPS = 3
+_PROBES = 8  # random vectors that probe an uneven operator, for each side and sweep
+_SWEEPS = 3  # sweeps over rows and columns
 _ADJOINT = 1e-6  # <A x, r> = <x, A^T r> up to this part of ||A x|| ||r||
 _EMPTY = 1e-14  # columns below this part of the longest are zero
-_MAX_ENTRIES = 2**24  # of the columns that are drawn: 128 MiB
+_MAX_ENTRIES = 2**24  # most entries of the columns that are drawn: 128 MiB
 
 
 class Products:

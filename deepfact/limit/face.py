@@ -22,10 +22,10 @@ from scipy.linalg import qr
 TIGHT = 0.1  # slacks below this are variables of their own
 _DEPENDENT = 1e-10  # pivots below this part of the largest: the columns depend on each other
 _NOTHING = 1e-13  # sums of 1/c along null vectors below this part of their terms are rounding
-_ROUNDING = 1e-15  # what is known of such sums otherwise
+_ROUNDING = 1e-15  # rounding of such sums otherwise, relative to their terms
 _NEGLIGIBLE = 1e-10  # products below this part of the largest have no say in a solved problem
-_SMALL = 1e-6  # nor do these, unless their slack is
-_HELD = 1e-3  # below this
+_SMALL = 1e-6  # the same of products whose slack the dual variable holds
+_HELD = 1e-3  # slacks above this are held by the dual variable
 _CLOSED = 1e-6  # slacks below this belong to the face where the solver was lost
 
 

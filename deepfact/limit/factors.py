@@ -9,8 +9,6 @@ from scipy.linalg.lapack import dgeqp3, dormqr, dpotrf, dpotrs, spotrf, spotrs
 from deepfact.limit.curve import Curve
 from deepfact.limit.state import State
 
-_RIDGES = 10.0 ** np.arange(-15, -6)  # tried in turn where rounding spoils a Cholesky factor
-
 
 def factorise(st: State, curve: Curve, slope):
     """Return the solver of A D A^T d = b, D = diag(c dp/dv), or None if that is not definite.
@@ -36,14 +34,14 @@ def factorise(st: State, curve: Curve, slope):
     root = np.sqrt(slope)
     if st.single is not None:
         size = root.max()
-        solve = _cholesky(st.single * (root / size).astype(np.float32), ridges=())
+        solve = _cholesky(st.single * (root / size).astype(np.float32))
         if solve is not None:
             return lambda b: solve((b / size).astype(np.float32)) / size
         st.single = None
     return _cholesky(st.A * root)
 
 
-def _cholesky(rows: np.ndarray, ridges=_RIDGES):
+def _cholesky(rows: np.ndarray):
     """Return the solver of rows rows^T d = b in their precision, or None if not definite."""
     # BLAS and LAPACK themselves: on small problems what surrounds them costs more than their work.
     double = rows.dtype == np.float64
@@ -54,12 +52,8 @@ def _cholesky(rows: np.ndarray, ridges=_RIDGES):
         return None
     gram /= sizes
     gram /= sizes[:, None]
-    for ridge in (0.0, *ridges):
-        gram[np.diag_indices_from(gram)] = 1.0 + ridge
-        factor, failed = potrf(gram, lower=1, clean=0)
-        if not failed:
-            return lambda b: potrs(factor, b / sizes, lower=1)[0] / sizes
-    return None
+    factor, failed = potrf(gram, lower=1, clean=0)
+    return None if failed else lambda b: potrs(factor, b / sizes, lower=1)[0] / sizes
 
 
 def pivoted_qr(columns):

@@ -35,11 +35,11 @@ from deepfact.limit.curve import Curve
 from deepfact.limit.equilibrated import Equilibrated, Products
 from deepfact.mirror_map import MirrorMap
 
-_RESIDUAL = 1e-10  # of ||A x - y||, relative to ||y||
-_OFF_CURVE = 1e-8  # of k A^T nu against the curve, relative to its largest entry
-_NEGLIGIBLE = 1e-11  # products and errors of the signal, relative to its largest entry
-_MAX_STEPS = 100
-_BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # with long steps, and with cautious ones after them
+_RESIDUAL = 1e-10  # largest ||A x - y||, relative to ||y||
+_OFF_CURVE = 1e-8  # largest distance of k A^T nu from the curve, relative to its largest entry
+_NEGLIGIBLE = 1e-11  # negligible products and errors of the signal, relative to its largest entry
+_MAX_STEPS = 100  # most interior-point steps
+_BOLD_PRODUCTS, _MAX_PRODUCTS = 600, 10000  # most products with long steps, with cautious ones
 _DIMENSION = {2: 0.3, 1: 0.1}  # effective number of entries above delta as a part of M
 
 
@@ -96,7 +96,7 @@ def operator_limit(A: LinearOperator, y: np.ndarray, model: MirrorMap) -> Operat
     y : ndarray of shape (M,)
         Measurements in the range of A.
     model : MirrorMap
-        With a deformation or the identity, as a `DeepFactorization` is.
+        With a deformation or the identity, as a `deepfact.DeepFactorization` is.
 
     Returns
     -------

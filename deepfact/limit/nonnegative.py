@@ -8,9 +8,9 @@ from scipy.optimize import linprog, nnls
 from deepfact.limit.rows import CONSISTENT, row_residual
 
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
-_DIAMETER = 1e-10  # and these, where the other coordinates do not answer to them
+_DIAMETER = 1e-10  # entries below this count as 0 where the others do not answer to them
 _RANK = 1e-10  # singular values below this part of the largest are rounding
-_PRIME = 2**31 - 1
+_PRIME = 2**31 - 1  # ranks are counted modulo this prime
 
 
 def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:

@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 CONSISTENT = 1e-10  # part of |A||x| + |y| up to which a row of A x = y counts as met
 BELOW = 1e-4  # rows this far below the signal are met where they are to rounding of the signal
 _EVEN = 4.0  # norms of rows and columns within this factor of each other are left as they are
-_SMALL = 1e-15
+_SMALL = 1e-15  # rows off by less than this part of y are met, without a look at |A||x|
 _CLEAR = 1e-3  # ratio of Cholesky's pivots above which A A^T stands for A
 
 

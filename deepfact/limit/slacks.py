@@ -9,8 +9,7 @@ from deepfact.limit.curve import Curve
 from deepfact.limit.factors import pivoted_qr
 from deepfact.limit.state import State
 
-# A slack a^theta above exp(HELD) is held well enough by the dual variable.
-HELD = -7.0
+HELD = -7.0  # log of the slack above which the dual variable holds it well enough
 
 
 def project_slacks(st: State, curve: Curve) -> None:

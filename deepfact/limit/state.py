@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Products below this size (of a signal of size 1) no longer matter and must not underflow.
-FLOOR = 1e-250
+FLOOR = 1e-250  # products below it, of a signal of size 1, no longer matter and must not underflow
 
 
 @dataclass

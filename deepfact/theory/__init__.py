@@ -3,6 +3,7 @@
 Nothing here knows the dynamics: the inputs are the data, a minimiser, or numbers.
 """
 
+from deepfact.theory.arc_cosine import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.asymptotics import Asymptote, first_order_correction, l1_error_exponent
 from deepfact.theory.balance import imbalance_factors, imbalances, layer_balance_gain
 from deepfact.theory.deep_linear import (
@@ -38,7 +39,6 @@ from deepfact.theory.phase_retrieval import (
     spanning_probability,
 )
 from deepfact.theory.recovery import recovery_threshold, recovery_window
-from deepfact.theory.relu_kernel import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.ridgeless import (
     EffectiveRanks,
     RidgeRisk,

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import deepfact as df
+from workflow import thresholds
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,6 +40,24 @@ def test_names_of_the_package_exist(page):
         value = df
         for part in name.split("."):
             value = getattr(value, part)
+
+
+def test_thresholds_are_those_of_the_code():
+    """Written by `make readme`."""
+    text = (ROOT / thresholds.PAGE).read_text(encoding="utf-8")
+    assert thresholds.render(text, ROOT / thresholds.CODE) == text
+    assert text.count("\n| `certificate.py` `_") >= 8
+
+
+def test_a_threshold_without_a_word_is_named(tmp_path):
+    table = "x\n|---|---|---|\n| old |\n"
+    (tmp_path / "a.py").write_text("_A, B = 1e-3, 2**24  # |x| at most\nC = [1]\nd = 2\n")
+    assert thresholds.render(table, tmp_path) == (
+        "x\n|---|---|---|\n| `a.py` `_A, B` | `1e-3, 2**24` | \\|x\\| at most |\n"
+    )
+    (tmp_path / "a.py").write_text("A = 1e-3\n")
+    with pytest.raises(ValueError, match="say what A decides"):
+        thresholds.render(table, tmp_path)
 
 
 def test_keys_of_the_profile_exist():

@@ -13,7 +13,8 @@ from scipy.sparse.linalg import aslinearoperator
 
 import deepfact as df
 from deepfact.limit.matrix_free import operator_limit
-from tests.fuzz.exact import equilibrated, floats, least_squares
+from deepfact.limit.nonnegative import exact_rank
+from tests.fuzz.exact import equilibrated, floats, least_squares, pivots, rational_matrix
 from tests.fuzz.judge import judge_limit
 from tests.fuzz.many_digits import Flow, backward_error, reference
 
@@ -367,3 +368,24 @@ def test_equilibration_is_exact():
     A, _ = graded(5, 12, 4, 0)
     B, r, c = equilibrated(A)
     np.testing.assert_array_equal(B / c / r[:, None], A)
+
+
+def test_exact_rank_against_exact_elimination():
+    """Integer matrices of low rank with rows and columns in powers of two."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        M, N = rng.integers(1, 8, 2)
+        rank = int(rng.integers(0, min(M, N) + 1))
+        factors = rng.integers(-3, 4, (M, rank)), rng.integers(-3, 4, (rank, N))
+        B = (factors[0] @ factors[1]) * 2.0 ** rng.integers(-20, 20, (M, 1))
+        B = B * 2.0 ** rng.integers(-20, 20, N)
+        assert exact_rank(B) == len(pivots(rational_matrix(B)))
+
+
+def test_exact_rank_sees_what_rounding_hides():
+    """Two rows equal to the last digit but one."""
+    row = np.random.default_rng(1).standard_normal(5)
+    near = row.copy()
+    near[2] = np.nextafter(near[2], 9.0)
+    assert exact_rank(np.array([row, row])) == 1
+    assert exact_rank(np.array([row, near])) == 2

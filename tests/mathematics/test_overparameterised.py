@@ -5,9 +5,9 @@ import pytest
 from scipy.integrate import quad
 
 import deepfact as df
+from deepfact.theory.arc_cosine import kernel_distance, kernel_residuals, relu_kernel
 from deepfact.theory.kaczmarz import kaczmarz_errors, kaczmarz_floor
 from deepfact.theory.lazy import guaranteed_rate, lazy_distance
-from deepfact.theory.relu_kernel import kernel_distance, kernel_residuals, relu_kernel
 
 
 @pytest.mark.parametrize("depth", [2, 2.5, 4])
