@@ -24,7 +24,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 ROOT = Path(__file__).parents[1]
 START_UP = 20.0  # seconds for what comes before the first timed call: imports, data, warm-up
-PACKAGES = ("deepfact", "numpy", "scipy", "cvxpy", "clarabel", "highspy", "scs", "spgl1", "celer")
+PACKAGES = (
+    "deepfact", "numpy", "scipy", "cvxpy", "clarabel", "highspy", "scs", "spgl1", "celer",
+    "scikit-learn",
+)  # fmt: skip
 
 
 def in_own_process(module, function, arguments, limit):

@@ -209,6 +209,20 @@ def operators(rows):
         yield row(f"{what}: peak memory in GiB", case, "", peak, "<=", 4, note)
 
 
+def saddles(rows):
+    """Compare the path of saddles with scikit-learn's path of the lasso."""
+    for (N, s), found in groups(rows, "N", "s").items():
+        times = {
+            solver: sum(one["seconds_min"] for one in ones)
+            for (solver,), ones in groups(found, "solver").items()
+        }
+        measured = times["saddle_path"] / times["lars_path"] if "lars_path" in times else None
+        worst = max(one["error"] for one in found if one["solver"] == "saddle_path")
+        what = "path of saddles: time in units of the lasso's path"
+        note = f"error {worst:.1e}" + ("" if measured else "; scikit-learn is not installed")
+        yield row(what, f"N = {N:g}, s = {s:g}", "lars_path", measured, "<=", 1, note)
+
+
 def growth(limits, matrix_free):
     """Compare fitted exponents of time against N with 3 and 1.15."""
     for (L, alpha), found in groups(limits, "depth", "alpha").items():
@@ -228,7 +242,7 @@ def growth(limits, matrix_free):
 
 def read_all(folder):
     """Return the tables in a folder by name."""
-    names = ("limits", "solvers", "descent", "flows", "paths", "recovery", "operators")
+    names = ("limits", "solvers", "descent", "flows", "paths", "recovery", "operators", "saddles")
     return {name: read(Path(folder) / f"{name}.csv") for name in names}
 
 
@@ -242,6 +256,7 @@ def table(tables):
         *paths(tables["paths"]),
         *recovery(tables["recovery"]),
         *operators(tables["operators"]),
+        *saddles(tables["saddles"]),
         *growth(tables["limits"], tables["operators"]),
     ]
 

@@ -21,13 +21,13 @@ def bregman_divergence(model: MirrorMap, z: np.ndarray, x: np.ndarray) -> float:
     Returns
     -------
     float
-        D_F(z, x) >= 0, computed without the cancellation of the definition.
+        D_F(z, x) >= 0; for a `DeepFactorization` without the cancellation of the definition.
 
     Raises
     ------
     TypeError, ValueError
         If z or x is not a finite real vector, their lengths differ, alpha's length is another,
-        or one is negative in the positive model.
+        one is negative in the positive model, or outside the domain of another map's potential.
 
     Notes
     -----
@@ -43,4 +43,8 @@ def bregman_divergence(model: MirrorMap, z: np.ndarray, x: np.ndarray) -> float:
         for name, value in (("z", z), ("x", x)):
             if value.min() < 0:
                 raise ValueError(f"{name} must be nonnegative in the positive model")
-    return float(np.sum(model.divergence(z, x)))
+    with np.errstate(invalid="ignore"):
+        total = float(np.sum(model.divergence(z, x)))
+    if np.isnan(total):
+        raise ValueError(f"z and x must be in the domain of the potential of {model}")
+    return total

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import qr_delete
-from scipy.linalg.lapack import dtrtrs
 
 from deepfact.arguments import as_real_array
+from deepfact.dynamics.active_columns import ActiveColumns
 from deepfact.problem import Problem
 
 _STILL = 1e-11  # correlations A^T r below this part of max ||a_i|| ||y|| are rounding
 _TOGETHER = 1e-12  # relative difference of waiting times below which two jumps are one
-_NOTHING = 1e-12  # entries of a plateau below this part of its largest are rounding
-_DEPENDENT = 1e-10  # part of a column's norm outside the active span below which it lies in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +121,40 @@ class SaddlePath:
         roots = roots[np.isfinite(roots) & (roots > 0) & (roots < length)]
         return None if roots.size == 0 else start + float(roots.max())
 
+    def average(self, taus: np.ndarray) -> np.ndarray:
+        """Return the averages (1/tau) int_0^tau x of the path.
+
+        It is the lasso's minimiser for the penalty 1/tau wherever that path is monotone:
+        `deepfact.LassoPath.monotone`.
+
+        Parameters
+        ----------
+        taus : array_like of shape (P,)
+            Rescaled times, positive.
+
+        Returns
+        -------
+        ndarray of shape (P, N)
+            The averages.
+
+        Raises
+        ------
+        ValueError
+            If a time is not positive or the path is not complete.
+
+        Notes
+        -----
+        Statement T15 of ``docs/overparameterization.md``.
+        """
+        taus = as_real_array("taus", taus, ndim=1)
+        if taus.min() <= 0:
+            raise ValueError(f"taus must be positive, got {taus.min()}")
+        if not self.success:
+            raise ValueError(f"the path must be complete to be averaged: {self.message}")
+        ends = np.append(self.times[1:], np.inf)
+        passed = np.clip(taus[:, None], self.times, ends) - self.times
+        return passed @ self.x / taus[:, None]
+
     def plot(self, axes=None):
         """Draw each coordinate that is ever active as a staircase over tau.
 
@@ -205,7 +236,7 @@ def saddle_path(
     upper, lower = _thresholds(thresholds, N, signed)
     norms = np.sqrt(np.einsum("mn,mn->n", A, A))
     still = _STILL * norms.max() * np.linalg.norm(y)
-    columns = _ActiveColumns(A, y, norms)
+    columns = ActiveColumns(A, y, norms)
     score, x, side = np.zeros(N), np.zeros(N), np.zeros(N)  # side: the sign where active
     drift = initial = A.T @ y
     tau = 0.0
@@ -266,82 +297,3 @@ def _thresholds(thresholds, N, signed):
             if values.min() <= 0:
                 raise ValueError(f"thresholds must be positive, got {values.min()}")
     return upper, lower if signed else np.full(N, np.inf)
-
-
-class _ActiveColumns:
-    """QR factors of the active columns, with one column more or less at a time."""
-
-    def __init__(self, A, y, norms) -> None:
-        self.A, self.y, self.norms = A, y, norms
-        self.index: list[int] = []
-        self._room = np.zeros((len(y), min(A.shape)), order="F")
-        self.Q, self.R = self._room[:, :0], np.zeros((0, 0), order="F")
-        self.part = np.zeros(0)  # Q^T y
-        self.residual = y
-
-    def settle(self, x, side, still, newest) -> bool:
-        """Move x to the minimiser over the active coordinates of the given signs, in place.
-
-        Coordinates that end at 0 with the loss pulling them inwards become inactive: side = 0.
-        Returns False where active columns depend on each other. This is Lawson and Hanson's
-        method for nonnegative least squares, from the last plateau.
-        """
-        entered: set[int] = set()
-        while True:
-            waiting = side != 0
-            waiting[self.index] = False
-            outside = waiting.nonzero()[0]
-            pull = side[outside] * (self.residual @ self.A[:, outside])
-            if not (pull > still).any():
-                side[outside] = 0.0
-                # One that reached its threshold but is not wanted: others do the same work.
-                idle = np.abs(self.residual @ self.A[:, newest]) <= still
-                return entered.issuperset(newest[idle])
-            entered.add(int(outside[pull.argmax()]))
-            if not self._append(int(outside[pull.argmax()])):
-                return False
-            while not self._step(x, side):
-                pass
-
-    def _step(self, x, side) -> bool:
-        """Move towards the least-squares solution; return whether it was reached."""
-        goal = dtrtrs(self.R, self.part)[0]
-        falling = goal * side[self.index] <= _NOTHING * np.abs(goal).max()
-        if not falling.any():
-            x[self.index] = goal
-            return True
-        now = x[self.index]
-        share = np.full(len(now), np.inf)
-        share[falling] = now[falling] / (now[falling] - goal[falling])
-        out = int(share.argmin())
-        x[self.index] = now + share[out] * (goal - now)
-        x[self.index.pop(out)] = 0.0
-        Q, R = qr_delete(self.Q, self.R, out, 1, "col", True, False)
-        size = len(self.index)  # a square Q stays square
-        self.Q, self.R = self._room[:, :size], R[:size]
-        if Q.base is not self._room:
-            self.Q[:] = Q[:, :size]
-        self.part = self.y @ self.Q
-        self.residual = self.y - self.Q @ self.part
-        return size == 0
-
-    def _append(self, j) -> bool:
-        column = self.A[:, j]
-        inside = column @ self.Q
-        outside = column - self.Q @ inside
-        again = outside @ self.Q
-        outside -= self.Q @ again
-        size = np.linalg.norm(outside)
-        if size <= _DEPENDENT * self.norms[j]:
-            return False
-        outside /= size
-        k = len(self.index)
-        R = np.zeros((k + 1, k + 1), order="F")
-        R[:k, :k], R[:k, k], R[k, k] = self.R, inside + again, size
-        self._room[:, k] = outside
-        self.Q, self.R = self._room[:, : k + 1], R
-        along = outside @ self.y
-        self.part = np.append(self.part, along)
-        self.residual = self.residual - along * outside
-        self.index.append(j)
-        return True

@@ -45,9 +45,11 @@ def dual_newton(scaled, model) -> tuple[np.ndarray, np.ndarray, int, bool]:
     x = model.signal(w)
     if np.all(scaled.d == 1):  # the whole answer where X is the identity
         guess, there = np.ldexp(scaled.least_dual, -scaled.exponent), scaled.signal(scaled.least)
-        signal = model.signal(there)
-        if np.linalg.norm(A @ signal - y) < np.linalg.norm(A @ x - y):
-            eta, w, x = guess, there, signal
+        # Shorter ones too: there may be no domain so far out, and no slope at 0 to start with.
+        for share in 0.5 ** np.arange(0, 60, 4):
+            signal = model.signal(share * there)
+            if np.linalg.norm(A @ signal - y) < np.linalg.norm(A @ x - y):
+                eta, w, x = share * guess, share * there, signal
     best, size_of_A = np.inf, None
     for step in range(_MOST_STEPS):
         error = y - A @ x

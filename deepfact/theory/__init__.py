@@ -51,6 +51,13 @@ from deepfact.theory.ridgeless import (
 )
 from deepfact.theory.risk import FlowRisk, flow_risk, proximal_map
 from deepfact.theory.selection import selection_criterion
+from deepfact.theory.tickets import (
+    independent_scores_success,
+    matched_filter_success,
+    random_mask_hits,
+    random_mask_loss,
+    subset_sum_error,
+)
 from deepfact.theory.time_scales import (
     descent_damping,
     escape_time,
@@ -86,6 +93,7 @@ __all__ = [
     "guaranteed_rate",
     "imbalance_factors",
     "imbalances",
+    "independent_scores_success",
     "init_scale_bound",
     "kaczmarz_errors",
     "kaczmarz_floor",
@@ -103,10 +111,13 @@ __all__ = [
     "log_init_scale_bound",
     "log_l1_gap_bound",
     "log_l1_gap_bound_sharp",
+    "matched_filter_success",
     "phase_max_ratio",
     "phase_max_success",
     "plateau_exponents",
     "proximal_map",
+    "random_mask_hits",
+    "random_mask_loss",
     "recovery_threshold",
     "recovery_window",
     "relu_kernel",
@@ -118,6 +129,7 @@ __all__ = [
     "single_product_weights",
     "spanning_probability",
     "stability_limit",
+    "subset_sum_error",
     "weak_features_risk",
     "weighted_l1_gap_bound",
     "worst_case_constant",

@@ -19,7 +19,7 @@ FLOORS = (
     ("arguments", "parameters", "statuses", "figures", "sources", "error_free"),
     ("problem", "mirror_map", "checks"),
     ("deep_factorization", "other_maps"),
-    ("divergence", "l1_program", "theory"),
+    ("divergence", "l1_program", "lasso", "theory"),
     ("l1_solutions",),
     ("rates", "l1_minimisation", "limit"),
     ("dynamics", "lifting"),

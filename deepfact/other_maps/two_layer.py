@@ -1,4 +1,4 @@
-"""Mirror maps of other starts and parametrisations than equal factors."""
+"""The mirror map of two layers whose products start unequal."""
 
 from __future__ import annotations
 
@@ -53,3 +53,13 @@ class TwoLayerMap(MirrorMap):
     def potential_gradient(self, x: np.ndarray) -> np.ndarray:
         """Return the inverse of X."""
         return (np.arcsinh(x / (2 * self.a)) - self.d) / 2
+
+    def check_length(self, N: int) -> None:
+        """Raise ValueError where ``log_a`` has another length than N."""
+        if len(self.a) != N:
+            raise ValueError(f"log_a must have length N = {N}, got {len(self.a)}")
+
+    def restrict(self, columns: np.ndarray) -> TwoLayerMap:
+        """Return the map of some coordinates."""
+        d = self.d[columns] if self.d.ndim else self.d
+        return TwoLayerMap(np.log(self.a[columns]), d)
