@@ -55,11 +55,11 @@ def leaving_problem() -> Problem:
 def measure_paths(
     models: list[list[float]],
     points: int,
-    plateau_problems: list[int],
+    plateau_problems: tuple[int, int, int, int],
     plateau_scales: list[list[float]],
-    end_problems: list[int],
+    end_problems: tuple[int, int, int, int],
     lasso_problems: list[list[int]],
-    average_problems: list[int],
+    average_problems: tuple[int, int, int, int],
     average_scales: list[list[float]],
     penalties: list[int],
     seed: int,
@@ -107,7 +107,7 @@ def measure_paths(
 def measure_masks(
     problems: list[int],
     scales: list[list[float]],
-    early_model: list[float],
+    early_model: tuple[float, float],
     points: int,
     seed: int,
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -141,10 +141,10 @@ def measure_masks(
 
 
 def measure_tickets(
-    problems: list[int],
+    problems: tuple[int, int, int, int],
     scales: list[list[float]],
     starts: list[float],
-    sign_problems: list[int],
+    sign_problems: tuple[int, int, int],
     imbalance: float,
     sign_log10_alphas: list[float],
     numbers: list[int],

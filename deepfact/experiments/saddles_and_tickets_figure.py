@@ -63,7 +63,7 @@ def figure_data(tables: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarra
     ends = pruning["trained_low"], pruning["trained_high"]
     add("pruning", "trained mask", pruning["M"], pruning["trained_share"], *ends)
     masks = tables["masks"]
-    ends = (masks["loss"] + sign * 2 * masks["error"] for sign in (-1, 1))
+    ends = masks["loss"] - 2 * masks["error"], masks["loss"] + 2 * masks["error"]
     add("random masks", "measured", masks["size"], masks["loss"], *ends)
     add("random masks", "predicted", masks["size"], masks["predicted"])
     add("random masks", "unfitted", masks["size"], masks["unfitted"])
@@ -72,7 +72,7 @@ def figure_data(tables: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarra
     add("wrong signs", "predicted", clock, np.abs(signs["time"] / signs["predicted"] - 1))
     add("wrong signs", "right signs", clock, np.abs(signs["time"] / signs["right"] - 1))
     sums = tables["sums"]
-    ends = (np.exp(sums["log"] + sign * 2 * sums["error"]) for sign in (-1, 1))
+    ends = np.exp(sums["log"] - 2 * sums["error"]), np.exp(sums["log"] + 2 * sums["error"])
     add("subset sums", "measured", sums["n"], np.exp(sums["log"]), *ends)
     add("subset sums", "predicted", sums["n"], np.exp(sums["predicted"]))
     add("subset sums", "mean density", sums["n"], np.exp(sums["averaged"]))
