@@ -119,8 +119,9 @@ def _feasible(B, y, p):
     """Return positive products with B p = y near p, or None where none is found."""
     for _ in range(30):
         missing = y - B @ p
-        root = p
-        step = root * np.linalg.lstsq(B * root, missing, rcond=1e-13)[0]
+        if not np.isfinite(missing).all():
+            return None
+        step = p * np.linalg.lstsq(B * p, missing, rcond=1e-13)[0]
         length = min(1.0, 0.9 / max(float(np.max(-step / p)), 1e-300))
         p = p + length * step
         if length == 1.0 and np.linalg.norm(y - B @ p) <= 1e-12 * np.linalg.norm(y):
@@ -145,6 +146,8 @@ def _along(Z, p, c, log_a, theta):
         rows = Z * curvature[:, None]
         order = np.argsort(-curvature)
         Q, R = np.linalg.qr(rows[order])
+        if not np.all(np.abs(np.diag(R)) > 0):
+            return p, np.inf
         pull = Q.T @ np.sqrt(sigma * p / c)[order]
         if ones.any():
             pull = pull - np.linalg.solve(R.T, ones)

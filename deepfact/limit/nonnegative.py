@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
 from scipy.optimize import linprog, nnls
 
 from deepfact.limit.rows import CONSISTENT, row_residual
 
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
 _DIAMETER = 1e-10  # entries below this count as 0 where the others do not answer to them
+_OPTIMAL = 1e-9  # pull of the nearest point's error below this part of its terms is 0
 _RANK = 1e-10  # singular values below this part of the largest are rounding
 _PRIME = 2**31 - 1  # ranks are counted modulo this prime
 
 
-def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-    """Compute a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
+def nearest_point(A: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Compute y - A z for a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
 
     Parameters
     ----------
@@ -25,10 +27,8 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns
     -------
-    z : ndarray of shape (N,)
-        The minimiser.
-    distance : float
-        ||A z - y||; 0 where A z = y within rounding, or where optimality could not be proved.
+    ndarray of shape (M,)
+        What is missing; 0 where A z = y within rounding, or where optimality could not be proved.
 
     Notes
     -----
@@ -43,24 +43,23 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
         z = np.zeros(A.shape[1])
     norms = np.linalg.norm(A, axis=0)
     norms = np.where(norms > 0, norms, 1.0)
-    z = _polished(A / norms, y, z * norms) / norms
-    missing = y - A @ z
+    z, missing = _polished(A / norms, y, z * norms)
+    z = z / norms
     distance = np.linalg.norm(missing)
     pull = A.T @ missing
-    rounding = np.linalg.norm(np.abs(A) @ z) + np.linalg.norm(y)
-    allowed = norms * (1e-8 * distance + 1e-15 * rounding)
+    allowed = _OPTIMAL * (np.abs(A).T @ np.abs(missing))
     optimal = np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0])
     near = row_residual(A, z, y) <= CONSISTENT or distance <= CONSISTENT * np.linalg.norm(y)
-    return z * (size / unit), float(distance * size) if optimal and not near else 0.0
+    return missing * size if optimal and not near else np.zeros(len(y))
 
 
 def _polished(A, y, z):
     """Go on from nnls, which works with A^T A, by Lawson and Hanson's steps in A itself."""
-    support = z > 0
+    support, missing = z > 0, y
     for _ in range(3 * A.shape[1]):
         while support.any():
             goal = np.zeros(len(z))
-            goal[support] = np.linalg.lstsq(A[:, support], y, rcond=None)[0]
+            goal[support], missing = _least_squares(A[:, support], y)
             falling = support & (goal <= 0)
             if not falling.any():
                 z = goal
@@ -69,14 +68,30 @@ def _polished(A, y, z):
             share[falling] = z[falling] / (z[falling] - goal[falling])
             out = int(np.argmin(share))
             z = np.where(support, z + share[out] * (goal - z), 0.0)
-            z[out], support[out] = 0.0, False
-        missing = y - A @ z
+            z[out], support[out], missing = 0.0, False, y
         pull = np.where(support, 0.0, A.T @ missing)
         new = int(np.argmax(pull))
-        if pull[new] <= 1e-13 * np.linalg.norm(missing) + 1e-15 * np.linalg.norm(y):
+        if pull[new] <= 1e-13 * (np.abs(A[:, new]) @ np.abs(missing)):
             break
         support[new] = True
-    return z
+    return z, missing
+
+
+def _least_squares(A, y):
+    """Return the minimiser of ||A z - y|| and y - A z, rows of any sizes.
+
+    In rows far above the others y - A z is far below rounding of y: it is a projection of y, by
+    reflections that are stable row by row where large rows come first.
+    """
+    order = np.argsort(-np.abs(A).max(axis=1))
+    Q, R, columns = qr(A[order], pivoting=True)
+    pivots = np.abs(np.diag(R))
+    rank = int(np.sum(pivots > 1e-13 * pivots[0]))
+    image = Q.T @ y[order]
+    z, missing = np.zeros(A.shape[1]), np.zeros(len(y))
+    z[columns[:rank]] = solve_triangular(R[:rank, :rank], image[:rank])
+    missing[order] = Q[:, rank:] @ image[rank:]
+    return z, missing
 
 
 def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) -> np.ndarray:
