@@ -15,6 +15,7 @@ from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independen
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
+_NO_ENTRY = 1e-12  # entries of the only solution above minus this part of the largest may be 0
 _DIVERGED = 1e6  # slacks above this: some coordinate may be 0 in every solution
 
 
@@ -294,11 +295,16 @@ def _by_uniqueness(scaled: ScaledProblem, model: MirrorMap, start=None) -> Answe
     """Take the only solution, where the rank is N (statement S6)."""
     if len(scaled.rows.kept) < scaled.A.shape[1]:
         return None
-    x = scaled.signal(scaled.least)
-    if model.positive and not x.min() > 0:
-        return None
+    z = scaled.least
+    if model.positive:
+        if not z.min() >= -_NO_ENTRY * z.max():
+            return None
+        z = np.maximum(z, 0.0)
+    x = scaled.signal(z)
     with np.errstate(over="ignore"):
-        w = np.nan_to_num(model.potential_gradient(x))
+        # The dual of an entry that vanishes is infinite: one of a small entry gives a bound too.
+        w = model.potential_gradient(np.maximum(x, _NO_ENTRY * x.max()) if model.positive else x)
+        w = np.nan_to_num(w)
         eta = np.linalg.solve((scaled.rows.reduced / scaled.d).T, w)
     return Answer(x, scaled.r * scaled.rows.extend(eta), (eta,), 1, True)
 

@@ -123,21 +123,33 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     if M == 0:
         return np.zeros(N, dtype=bool)
     eye = np.eye(N)
-    found = linprog(
-        np.concatenate([np.zeros(N), -np.ones(N), [0.0]]),
-        A_ub=np.hstack([-eye, eye, np.zeros((N, 1))]),
-        b_ub=np.zeros(N),
-        A_eq=np.hstack([B, np.zeros((M, N)), -y[:, None]]),
-        b_eq=np.zeros(M),
-        bounds=[(0, None)] * N + [(0, 1)] * N + [(1, None)],
-        method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
     nothing = np.zeros(N, dtype=bool)
-    if found.status != 0:
+    for tolerance in (1e-10, 1e-7):  # HiGHS may end with an unknown status where it asks too much
+        found = linprog(
+            np.concatenate([np.zeros(N), -np.ones(N), [0.0]]),
+            A_ub=np.hstack([-eye, eye, np.zeros((N, 1))]),
+            b_ub=np.zeros(N),
+            A_eq=np.hstack([B, np.zeros((M, N)), -y[:, None]]),
+            b_eq=np.zeros(M),
+            bounds=[(0, None)] * N + [(0, 1)] * N + [(1, None)],
+            method="highs",
+            options={
+                "primal_feasibility_tolerance": tolerance,
+                "dual_feasibility_tolerance": tolerance,
+            },
+        )
+        if found.status == 0:
+            break
+    else:
         return nothing
     zero = found.x[N : 2 * N] < 0.5
+    # The program's m is orthogonal to the other columns as far as its solver's tolerance only.
+    rest = B[:, ~zero]
+    Q, sizes, _ = np.linalg.svd(rest, full_matrices=False)
+    rank = int(np.sum(sizes > _RANK * sizes.max(initial=0.0)))
     m = -found.eqlin.marginals
+    for _ in range(2):
+        m = m - Q[:, :rank] @ (Q[:, :rank].T @ m)
     pull = B.T @ m
     # For any solution z, <y, m> = <z, B^T m>: so much can an entry of the set be, at most.
     z = found.x[:N] / found.x[-1]
@@ -148,8 +160,6 @@ def always_zero(B: np.ndarray, y: np.ndarray, unit: np.ndarray, power: float) ->
     part = most / largest if largest > 0 else 0.0
     small = part**power <= _ZERO if largest > 0 else np.all(pull > 0)
     if not small and part <= _DIAMETER:
-        rest = B[:, ~zero]
-        rank = np.linalg.matrix_rank(rest, rtol=_RANK)
         small = rank == rest.shape[1] or (rank < M and exact_rank(rest) == rank)
     return zero if small and np.all(pull[zero] >= 0.9) else nothing
 
