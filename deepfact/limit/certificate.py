@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import qr
+from scipy.linalg import qr, solve_triangular
 
 from deepfact.deep_factorization import deformed_exponent
 from deepfact.limit.face import TIGHT, solve_face
@@ -239,15 +239,19 @@ def _only_point(B, y, x, eta):
 def _mended(B, x, y, weight):
     """Return x with B x = y row by row, entries moved in proportion to their weights."""
     root = np.sqrt(weight / weight.max())
-    if not np.isfinite(root).all():
+    if not (np.isfinite(root).all() and np.isfinite(x).all()):
         return x
     # Weights span many orders: heavy rows first, or their rounding would move the heavy entries.
     order = np.argsort(-root)
     Q, R, rows = qr((B * root)[:, order].T, mode="economic", pivoting=True)
+    pivots = np.abs(np.diag(R))
+    # Rows that only negligible entries reach are left as they are.
+    rank = int(np.sum(pivots > max(B.shape) * _EPS * pivots[0]))
     x = x.copy()
-    for _ in range(2):  # rows that only negligible entries reach are left as they are
-        step = np.linalg.lstsq(R.T, (y - B @ x)[rows], rcond=None)[0]
-        x[order] += root[order] * (Q @ step)
+    for _ in range(2):
+        missing = (y - B @ x)[rows[:rank]]
+        step = solve_triangular(R[:rank, :rank], missing, trans="T", check_finite=False)
+        x[order] += root[order] * (Q[:, :rank] @ step)
     return x
 
 

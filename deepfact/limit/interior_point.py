@@ -143,11 +143,11 @@ def interior_point(
             A, y / scale, min_norm / scale, height * level, curve, left, hasty, best
         )
         count += more
+        # In the positive model a second run ends there too where the dual diverges.
+        if met or count >= max_iterations or (met is None and nearest is not None and not signed):
+            break
         if met is None and nearest is None:  # near the limit, but not on the curve
             nearest = point
-        # In the positive model that is where the dual diverges, whatever the run.
-        if met or count >= max_iterations or (nearest is not None and not signed):
-            break
     if not met and nearest is not None:
         point, met = nearest, True
     return account(point, scale, curve, count, met, best.eta)
@@ -250,7 +250,7 @@ def _come_down(A, y, min_norm, level, curve: Curve, max_iterations, hasty: bool,
         if near:
             point, met, more = finish(st, curve, size)
             count, goal = count + more, 1e-2 * goal
-            if not met and goal < 2e-13:
+            if not met and goal < 2e-13 and st.sigma.min() > 0:
                 nearest = Point(curve.signal(st.p), st.p, st.sigma, st.outside(st.eta))
     if not met and nearest:  # products that vanish in the limit only have no dual variable
         return nearest, None, count
