@@ -317,13 +317,12 @@ from (or None), that return an `Answer` which is not judged yet, or None where t
 def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) -> LimitResult:
     """Solve a positive problem with no solution, or with coordinates that are 0 in every one."""
     A, y = scaled.A * scaled.d, scaled.y
-    missing = nearest_point(A, y)
+    missing, columns = nearest_point(A, y)
     image, feasible = y, True
     if missing.any():
         # The nonnegative minimisers of the loss have one image, and vanish where the loss's
         # gradient at it is positive (statement S9).
         image, feasible = y - missing, False
-        columns = -(A.T @ missing) <= 1e-9 * (np.abs(A).T @ np.abs(missing))
     else:
         columns = np.ones(A.shape[1], dtype=bool)
     if columns.any():

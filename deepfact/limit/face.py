@@ -91,7 +91,9 @@ def solve_face(
     N = A.shape[1]
     log_a, rate = np.broadcast_to(log_a, N), np.broadcast_to(rate, N)
     part = np.where(sigma < _HELD, _NEGLIGIBLE, _SMALL)
-    tight = (sigma < TIGHT) & (p > part * p.max()) if solved else sigma < _CLOSED
+    tight = sigma < _CLOSED
+    if solved:
+        tight |= (sigma < TIGHT) & (p > part * p.max())
     branch, columns = np.nonzero(tight)
     if len(columns) == 0:
         return FaceResult(p, tight, False, 0.0 if solved else np.inf)
@@ -158,7 +160,8 @@ def _along(Z, p, c, log_a, theta):
         left = float(np.abs(step).max() / p.max())
         length = min(1.0, 0.9 / max(float(np.max(-relative)), 1e-300))
         p = p + length * step
-        if length == 1.0 and (left <= 1e-15 or 1e-3 > left >= 0.5 * before):
+        # A small product first grows by its own size, in steps that are small for the others.
+        if np.abs(relative).max() < 0.1 and (left <= 1e-15 or 1e-3 > left >= 0.5 * before):
             break
         before = left if length == 1.0 else np.inf
     doubt = doubt + _ROUNDING * np.linalg.norm(np.exp(theta * (log_a - np.log(p))) / c)

@@ -11,11 +11,12 @@ from deepfact.limit.rows import CONSISTENT, row_residual
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
 _DIAMETER = 1e-10  # entries below this count as 0 where the others do not answer to them
 _OPTIMAL = 1e-9  # pull of the nearest point's error below this part of its terms is 0
+_CLOSE = 1e-6  # where the nearest point is this near, relative to y, rounding of y counts
 _RANK = 1e-10  # singular values below this part of the largest are rounding
 _PRIME = 2**31 - 1  # ranks are counted modulo this prime
 
 
-def nearest_point(A: np.ndarray, y: np.ndarray) -> np.ndarray:
+def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute y - A z for a minimiser of ||A z - y|| over z >= 0, and prove that it is one.
 
     Parameters
@@ -27,8 +28,10 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (M,)
-        What is missing; 0 where A z = y within rounding, or where optimality could not be proved.
+    missing : ndarray of shape (M,)
+        y - A z; 0 where A z = y within rounding, or where optimality could not be proved.
+    free : ndarray of bool, shape (N,)
+        Which entries may be positive in a minimiser: those where A^T (A z - y) = 0.
 
     Notes
     -----
@@ -48,9 +51,12 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> np.ndarray:
     distance = np.linalg.norm(missing)
     pull = A.T @ missing
     allowed = _OPTIMAL * (np.abs(A).T @ np.abs(missing))
+    if distance <= _CLOSE * np.linalg.norm(y):  # known to rounding of y
+        allowed = allowed + 1e-15 * (np.abs(A).T @ np.abs(y))
     optimal = np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0])
     near = row_residual(A, z, y) <= CONSISTENT or distance <= CONSISTENT * np.linalg.norm(y)
-    return missing * size if optimal and not near else np.zeros(len(y))
+    found = optimal and not near
+    return missing * size if found else np.zeros(len(y)), pull >= -allowed
 
 
 def _polished(A, y, z):
