@@ -59,8 +59,8 @@ def path_clock(model: MirrorMap) -> float:
     Parameters
     ----------
     model : MirrorMap
-        A map with a deformation, such as a `DeepFactorization` of depth 2 or more, with one init
-        scale for all coordinates, at depth 2 below 1.
+        A map with a deformation, such as a `deepfact.DeepFactorization` of depth 2 or more, with one
+        init scale for all coordinates, at depth 2 below 1.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def averaged_flow(problem: Problem, model: MirrorMap, penalties: np.ndarray) -> 
     problem : Problem
         A and y.
     model : MirrorMap
-        A map with a clock, such as a `DeepFactorization` of depth 2 or more.
+        A map with a clock, such as a `deepfact.DeepFactorization` of depth 2 or more.
     penalties : array_like of shape (K,)
         Penalties lambda, positive.
 
@@ -114,7 +114,7 @@ def averaged_flow(problem: Problem, model: MirrorMap, penalties: np.ndarray) -> 
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, a penalty is not positive, or the model has no clock:
-        `path_clock`.
+        ``path_clock``.
 
     Notes
     -----

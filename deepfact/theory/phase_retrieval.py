@@ -50,7 +50,7 @@ def spanning_probability(m: int, dimension: int) -> float:
 
 @dataclass(frozen=True)
 class AnchorCone:
-    """What decides on PhaseMax's success, for m measurements: m `share` - `offset` against n - 2.
+    """What decides on PhaseMax's success with m measurements: m ``share`` - ``offset`` and n - 2.
 
     Parameters
     ----------
