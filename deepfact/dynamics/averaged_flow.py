@@ -59,8 +59,8 @@ def path_clock(model: MirrorMap) -> float:
     Parameters
     ----------
     model : MirrorMap
-        A map with a deformation, such as a `deepfact.DeepFactorization` of depth 2 or more, with one
-        init scale for all coordinates, at depth 2 below 1.
+        A map with a deformation, such as a `deepfact.DeepFactorization` of depth 2 or more, with
+        one init scale for all coordinates, at depth 2 below 1.
 
     Returns
     -------
