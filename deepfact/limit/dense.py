@@ -343,5 +343,8 @@ def _nonnegative(scaled: ScaledProblem, model: MirrorMap, stalled: LimitResult) 
     etas = ((dual / scaled.r)[scaled.rows.kept],) if feasible else ()
     answer = Answer(x, dual, etas, stalled.iterations + work, True)
     result = judge(scaled, model, answer, "converged" if feasible else "infeasible", image)
-    lower = max(result.lower_bound, stalled.lower_bound if feasible else 0.0)
+    lower = result.lower_bound
+    # A bound above a solution's norm speaks of y as stored, which has no solution at all.
+    if feasible and stalled.lower_bound <= result.l1_norm:
+        lower = max(lower, stalled.lower_bound)
     return replace(result, lower_bound=lower, gap=result.l1_norm - lower)

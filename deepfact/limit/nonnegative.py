@@ -11,6 +11,7 @@ from deepfact.limit.rows import CONSISTENT, row_residual
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
 _DIAMETER = 1e-10  # entries below this count as 0 where the others do not answer to them
 _OPTIMAL = 1e-9  # pull of the nearest point's error below this part of its terms is 0
+_EVEN = 1e3  # ratio of rows up to which rounding of y in one is not felt in another
 _CLOSE = 1e-6  # where the nearest point is this near, relative to y, rounding of y counts
 _RANK = 1e-10  # singular values below this part of the largest are rounding
 _PRIME = 2**31 - 1  # ranks are counted modulo this prime
@@ -40,23 +41,27 @@ def nearest_point(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     unit, size = np.abs(A).max() or 1.0, np.abs(y).max() or 1.0
     A, y = A / unit, y / size
-    try:
-        z, _ = nnls(A, y)
-    except RuntimeError:  # out of iterations
-        z = np.zeros(A.shape[1])
     norms = np.linalg.norm(A, axis=0)
     norms = np.where(norms > 0, norms, 1.0)
-    z, missing = _polished(A / norms, y, z * norms)
-    z = z / norms
-    distance = np.linalg.norm(missing)
-    pull = A.T @ missing
-    allowed = _OPTIMAL * (np.abs(A).T @ np.abs(missing))
-    if distance <= _CLOSE * np.linalg.norm(y):  # known to rounding of y
-        allowed = allowed + 1e-15 * (np.abs(A).T @ np.abs(y))
-    optimal = np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0])
-    near = row_residual(A, z, y) <= CONSISTENT or distance <= CONSISTENT * np.linalg.norm(y)
-    found = optimal and not near
-    return missing * size if found else np.zeros(len(y)), pull >= -allowed
+    rows = np.abs(A).max(axis=1)
+    even = rows.max() <= _EVEN * rows[rows > 0].min()
+    for scale in (np.ones_like(norms), norms):  # on ties one start may cycle where another does not
+        try:
+            z, _ = nnls(A / scale, y)
+        except RuntimeError:  # out of iterations
+            z = np.zeros(A.shape[1])
+        z, missing = _polished(A / norms, y, z * norms / scale)
+        z = z / norms
+        distance = np.linalg.norm(missing)
+        pull = A.T @ missing
+        allowed = _OPTIMAL * (np.abs(A).T @ np.abs(missing))
+        if even or distance <= _CLOSE * np.linalg.norm(y):  # known to rounding of y
+            allowed = allowed + 1e-15 * (np.abs(A).T @ (np.abs(A) @ z + np.abs(y)))
+        if np.all(pull <= allowed) and np.all(np.abs(pull)[z > 0] <= allowed[z > 0]):
+            near = row_residual(A, z, y) <= CONSISTENT
+            near = near or distance <= CONSISTENT * np.linalg.norm(y)
+            return missing * (0.0 if near else size), pull >= -allowed
+    return np.zeros(len(y)), pull >= -allowed
 
 
 def _polished(A, y, z):

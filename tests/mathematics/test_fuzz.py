@@ -17,7 +17,21 @@ ROOT = Path(__file__).parents[2]
 SEED = 20211220
 # Numbers of problems that some version of the solver got wrong.
 SEEN = (55, 68, 93, 125, 137, 146, 184, 254, 289, 308, 384, 704, 855, 1147, 1230, 1281, 1399, 2068)
-SEEN += (20000, 20037, 20286, 20390, 20546, 21298, 21417, 21549, 22857, 23187, 100180, 100284)
+SEEN += (
+    20000,
+    20037,
+    20286,
+    20390,
+    20546,
+    21298,
+    21417,
+    21549,
+    22857,
+    23187,
+    100180,
+    100284,
+    101733,
+)
 # Solved by: an exact rank of what is not zero in every solution; a second, cautious run; steps in
 # which the curve is not reached before A x = y is.
 ONCE_STALLED = (20793, 21430, 42761, 43099, 41149, 44243, 44300)
