@@ -62,8 +62,9 @@ def reference(A, y, flow: Flow, start: tuple | None = None) -> Reference:
     else:
         x, uncertainty, inside = _on_columns(A, y, E, least, flow, start)
     missing = backward_error(A, y, x)
-    if least.feasible and missing > 1e-12:  # init scales so far above x ask for more digits
-        raise NoReferenceError(f"too few digits: A x - y is {missing:.0e} of A x")
+    off = backward_error(A, floats(least.target.entries()), x)
+    if off > 1e-11:  # init scales so far above x ask for more digits
+        raise NoReferenceError(f"too few digits: A x is off by {off:.0e}")
     if least.smallest < 1e-11:  # rounding decides whether these columns may be used at all
         uncertainty = np.full(len(x), np.inf)
     log_alpha = np.max(flow.log_alpha)
