@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 
 from deepfact.limit.certificate import Answer, LimitResult, interior_answer, judge
 from deepfact.limit.dual_newton import dual_newton
 from deepfact.limit.interior_point import interior_point
 from deepfact.limit.nonnegative import always_zero, nearest_point
-from deepfact.limit.rows import BELOW, CONSISTENT, Rows, equilibrate, independent_rows, row_residual
+from deepfact.limit.rows import (
+    BELOW,
+    CONSISTENT,
+    Rows,
+    equilibrate,
+    independent_rows,
+    row_residual,
+    row_stable_least_squares,
+)
 from deepfact.mirror_map import MirrorMap
 
 _HELD = 1e-6  # slacks above this are held by a dual variable
@@ -113,28 +120,15 @@ def scale_problem(A: np.ndarray, y: np.ndarray, columns: bool = True) -> ScaledP
         consistent = row_residual(B, least, target, size) <= CONSISTENT
         if not consistent:
             # The loss counts the rows as they are.
-            target = _projected(B, target, r.max() / r)
+            weight = r.max() / r
+            missing = row_stable_least_squares(B * weight[:, None], target * weight)[1]
+            target = target - missing / weight
             least, least_dual = rows.solve(target[rows.kept])
             image = A @ np.ldexp(least * d, -exponent)
     kept = target[rows.kept]
     return ScaledProblem(
         A, y, r, d, norms, exponent, rows, kept, least, least_dual, consistent, image
     )
-
-
-def _projected(B, y, weight):
-    """Return B x for the minimiser x of ||W (B x - y)||, for weights that span many orders."""
-    # Householder reflections are stable row by row where heavy rows come first.
-    order = np.argsort(-weight)
-    Q, R, columns = qr((B * weight[:, None])[order], mode="economic", pivoting=True)
-    pivots = np.abs(np.diag(R))
-    rank = int(np.sum(pivots > 8 * np.finfo(np.float64).eps * max(B.shape) * pivots[0]))
-    image = np.zeros(len(y))
-    for _ in range(2):
-        left = (weight * (y - image))[order]
-        step = solve_triangular(R[:rank, :rank], (Q.T @ left)[:rank])
-        image = image + B[:, columns[:rank]] @ step
-    return image
 
 
 def dense_limit(

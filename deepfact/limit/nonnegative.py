@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 from scipy.optimize import linprog, nnls
 
-from deepfact.limit.rows import CONSISTENT, row_residual
+from deepfact.limit.rows import CONSISTENT, row_residual, row_stable_least_squares
 
 _ZERO = 1e-7  # entries whose power is below this part of the largest one's count as 0
 _DIAMETER = 1e-10  # entries below this count as 0 where the others do not answer to them
@@ -70,7 +69,7 @@ def _polished(A, y, z):
     for _ in range(3 * A.shape[1]):
         while support.any():
             goal = np.zeros(len(z))
-            goal[support], missing = _least_squares(A[:, support], y)
+            goal[support], missing = row_stable_least_squares(A[:, support], y)
             falling = support & (goal <= 0)
             if not falling.any():
                 z = goal
@@ -85,23 +84,6 @@ def _polished(A, y, z):
         if pull[new] <= 1e-13 * (np.abs(A[:, new]) @ np.abs(missing)):
             break
         support[new] = True
-    return z, missing
-
-
-def _least_squares(A, y):
-    """Return the minimiser of ||A z - y|| and y - A z, rows of any sizes.
-
-    In rows far above the others y - A z is far below rounding of y: it is a projection of y, by
-    reflections that are stable row by row where large rows come first.
-    """
-    order = np.argsort(-np.abs(A).max(axis=1))
-    Q, R, columns = qr(A[order], pivoting=True)
-    pivots = np.abs(np.diag(R))
-    rank = int(np.sum(pivots > 1e-13 * pivots[0]))
-    image = Q.T @ y[order]
-    z, missing = np.zeros(A.shape[1]), np.zeros(len(y))
-    z[columns[:rank]] = solve_triangular(R[:rank, :rank], image[:rank])
-    missing[order] = Q[:, rank:] @ image[rank:]
     return z, missing
 
 

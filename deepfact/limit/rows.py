@@ -210,3 +210,34 @@ def row_residual(
     open_rows = np.flatnonzero(off > _SMALL * size)
     size[open_rows] += np.abs(A[open_rows]) @ np.abs(x)
     return float(np.max(np.divide(off, size, out=np.zeros_like(off), where=size > 0), initial=0.0))
+
+
+def row_stable_least_squares(A: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise ||A z - y|| for rows of any sizes.
+
+    In rows far above the others y - A z is far below rounding of y: it is a projection of y, by
+    reflections that are stable row by row where large rows come first.
+
+    Parameters
+    ----------
+    A : ndarray of shape (M, N)
+        Matrix.
+    y : ndarray of shape (M,)
+        Right side.
+
+    Returns
+    -------
+    z : ndarray of shape (N,)
+        A minimiser.
+    missing : ndarray of shape (M,)
+        y - A z.
+    """
+    order = np.argsort(-np.abs(A).max(axis=1))
+    Q, R, columns = qr(A[order], pivoting=True)
+    pivots = np.abs(np.diag(R))
+    rank = int(np.sum(pivots > 1e-13 * pivots[0]))
+    image = Q.T @ y[order]
+    z, missing = np.zeros(A.shape[1]), np.zeros(len(y))
+    z[columns[:rank]] = solve_triangular(R[:rank, :rank], image[:rank])
+    missing[order] = Q[:, rank:] @ image[rank:]
+    return z, missing
